@@ -1,0 +1,1 @@
+"""The canonical dataset: pictures, one COCO file a split, and dataset.json."""

@@ -1,0 +1,72 @@
+"""Errors for people: a sentence instead of a traceback, and the exit code that goes with it.
+
+Standard library only: the host imports it too.
+"""
+
+from __future__ import annotations
+
+import errno
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+EXIT_FAILED = 1  # the work was done and the answer is no: a gate, a check, a comparison
+EXIT_USAGE = 2  # what was asked for cannot be done as asked
+EXIT_INTERRUPTED = 130  # Ctrl-C, as shells count it
+EXIT_TERMINATED = 143  # SIGTERM, likewise
+
+
+class UserError(Exception):
+    """What is wrong, where, and what to do, in words for the person who typed the command."""
+
+    exit_code = EXIT_USAGE
+
+
+class CheckFailed(UserError):
+    """The command itself went well; what it looked at did not pass."""
+
+    exit_code = EXIT_FAILED
+
+
+def known(what: str, value: str, choices) -> UserError:
+    """An error for a name that is not known, listing those that are (and the nearest one)."""
+    import difflib
+
+    choices = sorted(choices)
+    near = difflib.get_close_matches(value, choices, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return UserError(f"unknown {what} {value!r}{hint} Known: {', '.join(choices) or 'none yet'}")
+
+
+def run_main(main: Callable[[], None]) -> NoReturn:
+    """Run a script's main function and leave with the right exit code.
+
+    SIGTERM becomes SystemExit, so that `finally` blocks clean up when a container is stopped.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
+    try:
+        main()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except OSError as error:
+        sentence = _disk_sentence(error)
+        if sentence is None:
+            raise
+        print(f"error: {sentence}", file=sys.stderr, flush=True)
+        sys.exit(EXIT_USAGE)
+    sys.exit(0)
+
+
+def _disk_sentence(error: OSError) -> str | None:
+    """A sentence for the failures of a disk that a user can mend; None for anything else."""
+    where = error.filename or "the data volume"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk while writing {where}: free some space and run the same command again"
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return f"may not write {where}: {error.strerror}; check its owner and permissions"
+    return None

@@ -1,0 +1,263 @@
+"""Every flag a script takes, once: typed dataclasses that give defaults, help and errors. Standard library only.
+
+A script parses its own dataclass (`parse(Train)`); tasks.py makes the verbs' flags from the same dataclasses,
+and the launcher hands them on (`to_argv`). `None` as a default means: not given, and the help says what then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from isomer.contract import Thresholds
+
+T = TypeVar("T")
+
+
+def flag(
+    default: Any,
+    help: str,  # noqa: A002 (the word argparse and invoke use)
+    *,
+    choices: tuple[str, ...] | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    positional: bool = False,
+    repeatable: bool = False,
+) -> Any:
+    """A dataclass field that is a flag; `least` and `most` are inclusive, `repeatable` makes a tuple of all given."""
+    metadata = {
+        "help": help,
+        "choices": choices,
+        "least": least,
+        "most": most,
+        "positional": positional,
+        "repeatable": repeatable,
+    }
+    return field(default=default, metadata=metadata)
+
+
+def required(help: str, **options: Any) -> Any:  # noqa: A002
+    """A flag that must be given."""
+    return flag(dataclasses.MISSING, help, **options)
+
+
+@dataclass(frozen=True)
+class Data:
+    data: str = flag("shapes", "dataset in the data volume")
+
+
+@dataclass(frozen=True)
+class Device:
+    device: str = flag("auto", "what computes; auto takes a GPU where there is one", choices=("auto", "cpu", "gpu"))
+
+
+@dataclass(frozen=True)
+class Run:
+    run: str | None = flag(None, "run folder [default: DATA-FRAMEWORK]")
+
+
+@dataclass(frozen=True)
+class DataMake:
+    """Make a dataset of drawn shapes on textured backgrounds: the same pictures from the same seed."""
+
+    kind: str = flag("shapes", "what to draw", choices=("shapes",), positional=True)
+    name: str | None = flag(None, "name of the dataset [default: the kind]")
+    train: int = flag(600, "training pictures", least=1)
+    val: int = flag(60, "validation pictures", least=1)
+    test: int = flag(120, "test pictures", least=1)
+    seed: int = flag(0, "the same seed draws the same pictures", least=0)
+
+
+@dataclass(frozen=True)
+class DataImport:
+    """Bring labelled pictures into the data volume as a canonical dataset."""
+
+    path: Path = required("folder with pictures and annotations", positional=True)
+    name: str = required("name of the new dataset")
+    format: str | None = flag(None, "format of the annotations [default: detected, and said]")
+    split: str | None = flag(None, "shares of train,val,test [default: the source's own splits, else 0.8,0.1,0.1]")
+    seed: int = flag(0, "the same seed splits the same way", least=0)
+    link: bool = flag(False, "hard links instead of copies where the file system can")
+
+
+@dataclass(frozen=True)
+class Train(Device, Run, Data):
+    """Train a detector; the same command again goes on where it stopped."""
+
+    size: int = flag(160, "height and width of the model's input, pixels", least=96, most=2048)
+    epochs: int = flag(14, "times through the training pictures", least=1)
+    steps: int | None = flag(None, "steps of one batch each, instead of --epochs", least=1)
+    batch: int = flag(16, "pictures per step", least=1)
+    lr: float | None = flag(None, "peak learning rate [default: the framework's recipe]", least=0)
+    seed: int = flag(0, "seed of weights, data order and augmentation", least=0)
+    workers: int = flag(2, "processes that read pictures", least=0)
+    eval_every: int | None = flag(None, "epochs between evaluations [default: four in all]", least=1)
+    fresh: bool = flag(False, "throw the run's folder away and start anew")
+
+
+@dataclass(frozen=True)
+class Predict(Device, Run, Data):
+    """Run a trained model in its own framework: pictures with boxes and a COCO result file."""
+
+    source: Path | None = flag(None, "picture or folder [default: the dataset's test split]")
+    threshold: float = flag(0.3, "lowest score that is drawn", least=0, most=1)
+    limit: int | None = flag(None, "at most so many pictures", least=1)
+
+
+@dataclass(frozen=True)
+class Export(Device, Run, Data):
+    """Export a run's core (before NMS), core.json and native predictions for the gate."""
+
+
+@dataclass(frozen=True)
+class Assemble(Run, Data):
+    """Put head and tail around a run's core, prove the result against the framework, and publish it."""
+
+    channels: str = flag("rgb", "channel order of the model's input", choices=("rgb", "bgr"))
+    class_order: str | None = flag(None, "names of the classes in the order of their ids, from 1, with commas")
+    score_threshold: float = flag(Thresholds.score, "lowest score the model reports", least=0, most=1)
+    iou_threshold: float = flag(Thresholds.iou, "overlap above which the lower score is dropped", least=0, most=1)
+    max_detections: int = flag(Thresholds.max_detections, "most detections per picture", least=1)
+
+
+@dataclass(frozen=True)
+class Parity(Data):
+    """Compare the published models of a dataset with each other, with a verdict."""
+
+    model: tuple[str, ...] = flag((), "published model, repeatable [default: all of the dataset]", repeatable=True)
+    max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
+
+
+@dataclass(frozen=True)
+class Check:
+    """Check any ONNX file against the contract."""
+
+    file: Path = required("ONNX file", positional=True)
+
+
+@dataclass(frozen=True)
+class Report(Data):
+    """Write the dataset's HTML page: table, curves, pictures, gate, provenance."""
+
+
+def fields(cls: type) -> list[dataclasses.Field]:
+    """The flags of a dataclass, the positional one first."""
+    return sorted(dataclasses.fields(cls), key=lambda item: not item.metadata["positional"])
+
+
+def option(name: str) -> str:
+    """`eval_every` -> `--eval-every`."""
+    return "--" + name.replace("_", "-")
+
+
+def value_type(cls: type, name: str) -> type:
+    """The type of one value of a flag: `int | None` -> int, `tuple[str, ...]` -> str."""
+    hint = typing.get_type_hints(cls)[name]
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return next(item for item in arguments if item is not types.NoneType)
+    return arguments[0] if arguments else hint
+
+
+def is_required(item: dataclasses.Field) -> bool:
+    return item.default is dataclasses.MISSING
+
+
+def help_text(item: dataclasses.Field) -> str:
+    """The help of a flag with its choices and its default."""
+    text = item.metadata["help"]
+    if item.metadata["choices"]:
+        text += f": {', '.join(item.metadata['choices'])}"
+    if not is_required(item) and item.default not in ((), None) and item.default is not False:
+        text += f" [default: {item.default}]"
+    return text
+
+
+def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:
+    """The argument parser of a flag dataclass."""
+    made = argparse.ArgumentParser(prog=prog, description=cls.__doc__, allow_abbrev=False)
+    for item in fields(cls):
+        kind = value_type(cls, item.name)
+        text = help_text(item).replace("%", "%%")
+        if item.metadata["positional"]:
+            optional = {} if is_required(item) else {"nargs": "?", "default": item.default}
+            made.add_argument(item.name, help=text, type=_converter(kind, item), **optional)
+        elif kind is bool:
+            made.add_argument(option(item.name), help=text, action="store_true")
+        else:
+            repeated = {"action": "append"} if item.metadata["repeatable"] else {}
+            needed = {"required": True} if is_required(item) else {}
+            made.add_argument(
+                option(item.name),
+                help=text,
+                type=_converter(kind, item),
+                metavar=item.name.upper(),
+                **repeated,
+                **needed,
+            )
+            if not is_required(item) and not repeated:
+                made.set_defaults(**{item.name: item.default})
+    return made
+
+
+def parse(cls: type[T], argv: list[str] | None = None, prog: str | None = None) -> T:
+    """The flags of a command line as the dataclass; a wrong one ends the program and names the flag."""
+    values = vars(parser(cls, prog).parse_args(sys.argv[1:] if argv is None else argv))
+    return cls(
+        **{
+            key: tuple(value or ()) if _field(cls, key).metadata["repeatable"] else value
+            for key, value in values.items()
+        }
+    )
+
+
+def to_argv(cls: type, values: dict[str, Any]) -> list[str]:
+    """The command line that gives these values; what is None, False or empty is left to the default."""
+    argv: list[str] = []
+    for item in fields(cls):
+        value = values.get(item.name)
+        if value is None or value is False or value == ():
+            continue
+        if item.metadata["positional"]:
+            argv.append(str(value))
+        elif value is True:
+            argv.append(option(item.name))
+        elif item.metadata["repeatable"]:
+            for one in value:
+                argv += [option(item.name), str(one)]
+        else:
+            argv += [option(item.name), str(value)]
+    return argv
+
+
+def _field(cls: type, name: str) -> dataclasses.Field:
+    return next(item for item in dataclasses.fields(cls) if item.name == name)
+
+
+def _converter(kind: type, item: dataclasses.Field):
+    """A function from the typed word to the value, whose errors say what is allowed."""
+    choices, least, most = (item.metadata[key] for key in ("choices", "least", "most"))
+    range_text = " and ".join([f"at least {least}"] * (least is not None) + [f"at most {most}"] * (most is not None))
+    expected = {int: "a whole number", float: "a number"}.get(kind, "a value") + (
+        f", {range_text}" if range_text else ""
+    )
+
+    def convert(word: str):
+        if choices and word not in choices:
+            raise argparse.ArgumentTypeError(f"{word!r} is not one of {', '.join(choices)}")
+        try:
+            value = kind(word)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{word!r} is not {expected}") from None
+        # written so that "nan" is out of every range
+        if (least is not None and not value >= least) or (most is not None and not value <= most):
+            raise argparse.ArgumentTypeError(f"{word} is not {expected}")
+        return value
+
+    return convert

@@ -1,0 +1,81 @@
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+
+LOG_SECONDS = 10.0  # between two plain lines
+
+
+def say(text: str) -> None:
+    """One line for the person who watches, at once even through a pipe."""
+    print(text, flush=True)
+
+
+class Bar:
+    """A bar of `total` units on a terminal; in a log, a line now and then and one at the end.
+
+    Use as a context manager; `advance(n, text)` moves it, `text` stands behind the rate (a loss, say).
+    """
+
+    def __init__(self, what: str, total: int, unit: str = "", done: int = 0) -> None:
+        self.what, self.total, self.unit, self.done = what, total, unit, done
+        self._first = done
+        self._start = self._last = time.monotonic()
+        self._progress: Progress | None = None
+        if sys.stdout.isatty():
+            self._progress = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[text]}"),
+                console=Console(file=sys.stdout),
+            )
+            self._task = self._progress.add_task(what, total=total, completed=done, rate="", text="")
+
+    def __enter__(self) -> Bar:
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    @property
+    def rate(self) -> float:
+        """Units a second since the start."""
+        return (self.done - self._first) / max(time.monotonic() - self._start, 1e-9)
+
+    def advance(self, count: int = 1, text: str = "") -> None:
+        self.done += count
+        if self._progress:
+            self._progress.update(self._task, completed=self.done, rate=f"{self.rate:.1f} {self.unit}/s", text=text)
+        elif self.done >= self.total or time.monotonic() - self._last >= LOG_SECONDS:
+            self._last = time.monotonic()
+            left = (self.total - self.done) / max(self.rate, 1e-9)
+            words = [
+                f"{self.what}: {self.done}/{self.total} {self.unit}",
+                f"{self.rate:.1f}/s",
+                f"{left:.0f} s left",
+                text,
+            ]
+            say("  ".join(word for word in words if word))
+
+
+def track(items: Sequence[T] | Iterable[T], what: str, unit: str = "", total: int | None = None) -> Iterator[T]:
+    """Yield the items, showing how far they are."""
+    with Bar(what, len(items) if total is None else total, unit) as bar:
+        for item in items:
+            yield item
+            bar.advance()

@@ -1,0 +1,163 @@
+"""A run's folder: config, provenance, metrics.
+
+runs/RUN/   config.json  run.json (provenance)  metrics.jsonl  checkpoints/  tensorboard/
+            native/ (predictions)  core.onnx  core.json  gate.json
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from isomer import files
+from isomer.dataset.canonical import Dataset
+from isomer.errors import UserError
+from isomer.flags import Train, option
+from isomer.volume import Volume, check_name, default_run
+
+# Flags that change how fast a run goes or what is said about it, not what comes out: they may differ on resuming.
+FREE = {"fresh", "device", "workers", "run"}
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The folder of one training run."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def native(self) -> Path:
+        return self.path / "native"
+
+    @property
+    def core_onnx(self) -> Path:
+        return self.path / "core.onnx"
+
+    @property
+    def core_json(self) -> Path:
+        return self.path / "core.json"
+
+    @property
+    def gate_json(self) -> Path:
+        return self.path / "gate.json"
+
+    @property
+    def metrics_jsonl(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def config(self) -> dict[str, Any]:
+        return json.loads((self.path / "config.json").read_text())
+
+    def record(self) -> dict[str, Any]:
+        """run.json: state, config, provenance, times."""
+        path = self.path / "run.json"
+        return json.loads(path.read_text()) if path.is_file() else {}
+
+    def update(self, **values: Any) -> None:
+        files.write_json(self.path / "run.json", self.record() | values)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; a last line cut short by a kill is left out."""
+        if not self.metrics_jsonl.is_file():
+            return []
+        lines = self.metrics_jsonl.read_text().split("\n")
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+    def log(self, **values: Any) -> None:
+        """Append one object to metrics.jsonl; numbers that are no finite JSON numbers become null."""
+        clean = {key: None if isinstance(value, float) and value != value else value for key, value in values.items()}
+        with self.metrics_jsonl.open("a") as stream:
+            stream.write(json.dumps(clean, allow_nan=False) + "\n")
+
+    def drop_metrics_after(self, step: int) -> None:
+        """Forget what was logged after the checkpoint that training goes on from."""
+        kept = [json.dumps(item) + "\n" for item in self.metrics() if item["step"] <= step]
+        files.write_text(self.metrics_jsonl, "".join(kept))
+
+
+def start_or_resume(
+    volume: Volume, dataset: Dataset, config: Train, framework: str, recipe: dict[str, Any]
+) -> RunFolder:
+    """The folder of the run these flags ask for, made or found again.
+
+    Args:
+        recipe: what the framework adds to the flags (optimizer, schedule …); saved, and compared on resuming.
+
+    Raises:
+        UserError: the folder holds a run with another configuration or dataset; each difference is named.
+    """
+    name = check_name("run", config.run or default_run(dataset.name, framework))
+    run = RunFolder(volume.runs / name)
+    wanted = {
+        "framework": framework,
+        **{key: value for key, value in asdict(config).items() if key not in FREE},
+        "dataset_sha256": dataset.sha256,
+        "recipe": recipe,
+    }
+    wanted = json.loads(json.dumps(wanted))
+    if config.fresh:
+        shutil.rmtree(run.path, ignore_errors=True)
+    if (run.path / "config.json").is_file():
+        found = run.config()
+        different = [
+            f"{option(key)} is {found.get(key)!r} there and {wanted.get(key)!r} here"
+            for key in sorted(found.keys() | wanted.keys())
+            if found.get(key) != wanted.get(key)
+        ]
+        if different:
+            raise UserError(
+                f"run {name!r} exists with another configuration: {'; '.join(different)}. "
+                "Give --run another name, the same flags to go on with it, or --fresh to throw it away"
+            )
+        return run
+    run.path.mkdir(parents=True, exist_ok=True)
+    files.write_json(run.path / "config.json", wanted)
+    run.update(run=name, state="started", started=now(), provenance=provenance(dataset))
+    return run
+
+
+def now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def provenance(dataset: Dataset) -> dict[str, Any]:
+    """Where a run comes from. The launcher knows the code and the environment and says so in `ISOMER_*` variables."""
+    known = {
+        key: os.environ.get(f"ISOMER_{key.upper()}", "unknown")
+        for key in ("git_revision", "git_dirty", "lock_sha256", "environment", "engine")
+    }
+    return {
+        "dataset": dataset.name,
+        "dataset_sha256": dataset.sha256,
+        **known,
+        "python": platform.python_version(),
+        "hardware": {"machine": platform.machine(), "cpu": _cpu_name(), "cores": len(os.sched_getaffinity(0))},
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next(
+        (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor()
+    )
