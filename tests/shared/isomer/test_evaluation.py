@@ -1,0 +1,85 @@
+"""The evaluator against figures worked out by hand."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from isomer.dataset.canonical import Box, Picture, Split
+from isomer.evaluation import evaluate, precision_recall
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def split(*boxes: tuple[Box, ...]) -> Split:
+    """A split of 200x200 pictures, numbered from 1, with these boxes."""
+    pictures = tuple(Picture(n, f"{n}.png", 200, 200, tuple(of)) for n, of in enumerate(boxes, start=1))
+    return Split("test", Path("nowhere"), CLASSES, pictures)
+
+
+def result(image_id: int, category_id: int, score: float, *bbox: float) -> dict:
+    return {"image_id": image_id, "category_id": category_id, "score": score, "bbox": list(bbox)}
+
+
+TWO_CATS = split((Box(1, 10, 10, 20, 20),), (Box(1, 100, 100, 50, 50),))
+
+
+def test_known_truth():
+    results = [
+        result(1, 1, 0.9, 10, 10, 20, 20),  # a hit at IoU 1
+        result(2, 1, 0.8, 0, 0, 50, 50),  # a miss
+        result(2, 1, 0.7, 100, 100, 50, 32.5),  # a hit at IoU 0.65: counts up to IoU 0.65, four of ten
+    ]
+    metrics = evaluate(TWO_CATS, results, score_threshold=0.75)
+    # recall 0 to 0.5 (51 of 101 places) at precision 1, the other 50 at 2/3, where the second cat is found at all
+    with_both = (51 + 50 * 2 / 3) / 101
+    assert (metrics.AP50, metrics.AP75) == pytest.approx((with_both, 51 / 101))
+    assert metrics.mAP == pytest.approx((4 * with_both + 6 * 51 / 101) / 10)
+    assert (metrics.AR,) == pytest.approx(((4 * 1 + 6 * 0.5) / 10,))
+    assert metrics.by_size["large"] is None
+    assert metrics.by_size["small"] == pytest.approx(1)
+    assert (metrics.precision, metrics.recall, metrics.F1) == (0.5, 0.5, 0.5)
+    assert (metrics.images, metrics.boxes, metrics.detections) == (2, 2, 3)
+    assert metrics.per_class["cat"].AP50 == metrics.AP50
+    assert metrics.per_class["dog"].AP50 is None
+    assert evaluate(TWO_CATS, results, score_threshold=0.5).precision == pytest.approx(2 / 3)
+
+
+def test_curve_is_the_one_the_ap_is_the_mean_of():
+    results = [result(1, 1, 0.9, 10, 10, 20, 20), result(2, 1, 0.8, 0, 0, 50, 50), result(2, 1, 0.7, 100, 100, 50, 50)]
+    curves = precision_recall(TWO_CATS, results)
+    assert list(curves) == ["cat"]
+    assert curves["cat"][:51] == pytest.approx([1.0] * 51)
+    assert curves["cat"][51:] == pytest.approx([2 / 3] * 50)
+    assert sum(curves["cat"]) / 101 == pytest.approx(evaluate(TWO_CATS, results).AP50)
+
+
+def test_no_detections():
+    metrics = evaluate(TWO_CATS, [])
+    assert (metrics.mAP, metrics.recall, metrics.F1) == (0, 0, 0)
+    assert metrics.precision is None
+
+
+def test_no_ground_truth():
+    metrics = evaluate(split((), ()), [result(1, 1, 0.9, 0, 0, 9, 9)])
+    assert metrics.mAP is metrics.AP50 is metrics.recall is None
+    assert metrics.precision == 0
+
+
+def test_crowd_neither_counts_nor_is_missed():
+    crowded = split((Box(1, 10, 10, 20, 20), Box(1, 100, 100, 90, 90, crowd=True)))
+    metrics = evaluate(crowded, [result(1, 1, 0.8, 10, 10, 20, 20), result(1, 1, 0.9, 110, 110, 30, 30)])
+    assert (metrics.AP50, metrics.precision, metrics.recall, metrics.boxes) == pytest.approx((1, 1, 1, 1))
+
+
+def test_unknown_class_is_left_out_and_unknown_picture_is_an_error():
+    assert evaluate(TWO_CATS, [result(1, 4, 0.9, 10, 10, 20, 20)]).AP50 == 0
+    with pytest.raises(ValueError, match="test split does not have: \\[7\\]"):
+        evaluate(TWO_CATS, [result(7, 1, 0.9, 10, 10, 20, 20)])
+
+
+def test_json_without_nan_and_without_a_word(capfd):
+    for boxes in ((), (Box(2, 0, 0, 5, 5),)):
+        metrics = evaluate(split(boxes), [])
+        assert json.loads(json.dumps(metrics.to_json(), allow_nan=False))["per_class"]["dog"]["boxes"] == len(boxes)
+    assert capfd.readouterr() == ("", "")
