@@ -143,6 +143,13 @@ def load(folder: Path) -> Dataset:
     return Dataset(folder.name, folder, tuple(item["name"] for item in about["classes"]), about["sha256"], about)
 
 
+def summary(dataset: Dataset) -> str:
+    """One line of numbers: pictures and boxes of each split, and the classes."""
+    counts = dataset.about["splits"]
+    splits = ", ".join(f"{name} {counts[name]['images']} images {counts[name]['boxes']} boxes" for name in counts)
+    return f"{splits}; {len(dataset.classes)} classes ({', '.join(dataset.classes)})"
+
+
 def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Picture, ...]], about: dict) -> Dataset:
     """Write annotations and dataset.json into `folder`, whose images/ is already filled.
 
