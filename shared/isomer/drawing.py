@@ -1,0 +1,47 @@
+"""Detections drawn into pictures: a frame and a label each, one colour a class."""
+
+from __future__ import annotations
+
+import colorsys
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from isomer.native import Detections
+
+READABLE = 480  # a picture whose shorter side is less is enlarged, or its labels would cover it
+GOLDEN_RATIO = 0.618033988749895  # steps of it around the colour wheel never come close to one another
+
+
+def class_colour(number: int) -> tuple[int, int, int]:
+    """The colour of class `number` (from 1): the same in every picture, far from its neighbours'."""
+    red, green, blue = colorsys.hsv_to_rgb((0.58 + number * GOLDEN_RATIO) % 1, 0.85, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def draw(pixels: np.ndarray, found: Detections, classes: tuple[str, ...]) -> Image.Image:
+    """A picture, uint8 [height, width, 3] RGB, with its detections; the best are drawn last, on top."""
+    image = Image.fromarray(pixels)
+    scale = max(1, -(-READABLE // min(image.size)))
+    if scale > 1:
+        image = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
+    pen = ImageDraw.Draw(image)
+    line = max(2, round(min(image.size) / 240))
+    font = ImageFont.load_default(max(13, round(min(image.size) / 36)))
+    for box, number, score in reversed(list(zip(found.boxes, found.classes, found.scores, strict=True))):
+        top, left, bottom, right = box * (image.height, image.width, image.height, image.width)
+        colour = class_colour(int(number))
+        pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
+        _label(pen, image.size, left, top, f"{classes[int(number) - 1]} {score:.2f}", colour, font)
+    return image
+
+
+def _label(pen: ImageDraw.ImageDraw, size: tuple[int, int], left: float, top: float, text, colour, font) -> None:
+    """A filled tag above the box, or inside it where the picture ends; the text is black or white, whichever reads."""
+    x0, y0, x1, y1 = pen.textbbox((0, 0), text, font=font)
+    width, height = x1 - x0 + 6, y1 - y0 + 6
+    left = min(max(left, 0), max(size[0] - width, 0))
+    top = top - height if top >= height else max(top, 0)
+    pen.rectangle((left, top, left + width, top + height), fill=colour)
+    bright = np.dot(colour, (0.299, 0.587, 0.114)) > 140
+    pen.text((left + 3 - x0, top + 3 - y0), text, fill="black" if bright else "white", font=font)

@@ -1,0 +1,163 @@
+"""What every framework's training does alike: the plan of steps, a run's begin and end, and its log."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from isomer import files
+from isomer.dataset import canonical
+from isomer.dataset.canonical import Dataset
+from isomer.errors import UserError
+from isomer.evaluation import Metrics
+from isomer.flags import Run, Train
+from isomer.progress import Bar, say
+from isomer.run import RunFolder, now
+from isomer.volume import Volume, default_run
+
+EVALUATIONS = 4  # in all, when --eval-every is not given
+LOG_STEPS = 10  # between two lines of metrics.jsonl
+CHECKPOINT_SECONDS = 60.0  # the most that a kill may cost
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long a run takes, in steps of one batch.
+
+    The pictures are one endless stream of shuffled epochs, cut into full batches: `steps` is the whole run,
+    `eval_steps` the steps after which the val split is measured, the last step always among them.
+    """
+
+    pictures: int
+    batch: int
+    steps: int
+    eval_steps: tuple[int, ...]
+
+    @classmethod
+    def of(cls, config: Train, pictures: int) -> Plan:
+        """The plan for these flags and so many training pictures."""
+        steps = config.steps or math.ceil(config.epochs * pictures / config.batch)
+        every = steps / EVALUATIONS if config.eval_every is None else config.eval_every * pictures / config.batch
+        regular = {min(math.ceil(every * count), steps) for count in range(1, math.ceil(steps / every))}
+        return cls(pictures, config.batch, steps, tuple(sorted(regular | {steps})))
+
+    def epoch(self, step: int) -> float:
+        """How many times the pictures were seen after so many steps."""
+        return round(step * self.batch / self.pictures, 3)
+
+
+def already_done(run: RunFolder) -> bool:
+    """Whether the run is finished; says so."""
+    record = run.record()
+    if record.get("state") != "done":
+        return False
+    say(f"run {run.name!r} is done ({record['steps']} steps, {record['finished']}); --fresh trains it anew")
+    return True
+
+
+def finish(run: RunFolder, steps: int, weights: Path, metrics: Metrics, **facts) -> None:
+    """Mark a run as done: `weights` is the file that is exported, `metrics` what it reaches on the val split."""
+    run.update(
+        state="done",
+        finished=now(),
+        steps=steps,
+        weights=str(weights.relative_to(run.path)),
+        weights_sha256=files.sha256_of_file(weights),
+        metrics=metrics.to_json(),
+        **facts,
+    )
+    say(f"run {run.name!r} is done: val mAP {_three_digits(metrics.mAP)}, AP50 {_three_digits(metrics.AP50)}")
+
+
+def trained(options: Run, framework: str) -> tuple[RunFolder, Dataset]:
+    """The finished run that `--run` or `--data` names, and the dataset it was trained on.
+
+    Raises:
+        UserError: there is none, it is another framework's, it is not finished, or its dataset has changed.
+    """
+    volume = Volume.from_environment()
+    run = RunFolder(volume.run(options.run or default_run(options.data, framework)))
+    config, record = run.config(), run.record()
+    if config["framework"] != framework:
+        raise UserError(f"run {run.name!r} was trained with {config['framework']}, not with {framework}")
+    if record.get("state") != "done":
+        raise UserError(f"run {run.name!r} is not trained to its end: the command that started it goes on with it")
+    dataset = canonical.load(volume.dataset(config["data"]))
+    if dataset.sha256 != config["dataset_sha256"]:
+        raise UserError(f"dataset {dataset.name!r} has changed since run {run.name!r} was trained on it: train again")
+    return run, dataset
+
+
+def trained_weights(run: RunFolder) -> Path:
+    """The weights a finished run names.
+
+    Raises:
+        UserError: the file is gone, or is not the one that was trained.
+    """
+    record = run.record()
+    path = run.path / record["weights"]
+    if not path.is_file() or files.sha256_of_file(path) != record["weights_sha256"]:
+        raise UserError(f"{path} is missing or is not what run {run.name!r} trained: train it again with --fresh")
+    return path
+
+
+def export_provenance(run: RunFolder, **versions: str) -> dict[str, str]:
+    """What core.json and the published model say about where they come from."""
+    record = run.record()
+    origin = {key: value for key, value in record["provenance"].items() if isinstance(value, str)}
+    return {"run": run.name, **origin, "weights_sha256": record["weights_sha256"], **versions}
+
+
+class TrainLog:
+    """A run's metrics.jsonl and its bar; a context manager around the training loop, begun or gone on with."""
+
+    def __init__(self, run: RunFolder, plan: Plan, done: int) -> None:
+        """`done` steps are behind: what was logged after them (before a kill) is forgotten."""
+        self._run, self._plan = run, plan
+        self._step = self._logged = done
+        self._clock, self._clock_step = time.monotonic(), done
+        run.drop_metrics_after(done)
+        self._bar = Bar(f"train {run.name}", plan.steps * plan.batch, "images", done * plan.batch)
+
+    def __enter__(self) -> TrainLog:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._bar.__exit__(*error)
+
+    def trained(self, step: int, loss: float, lr: float) -> None:
+        """After `step` steps (from 1), of which the last had this loss and learning rate; call it at least
+        every LOG_STEPS.
+
+        Raises:
+            UserError: the loss is not a number any more.
+        """
+        if not math.isfinite(loss):
+            raise UserError(f"the loss is {loss} at step {step}, the learning rate {lr:.2g}: train with a lower --lr")
+        count, self._step = step - self._step, step
+        if step - self._logged >= LOG_STEPS or step == self._plan.steps:
+            seconds = max(time.monotonic() - self._clock, 1e-9)
+            rate = (step - self._clock_step) * self._plan.batch / seconds
+            self._log("train", step, loss=round(loss, 5), lr=lr, images_per_s=round(rate, 2))
+            self._logged = step
+            self._restart_clock()
+        self._bar.advance(count * self._plan.batch, f"loss {loss:.3f}  lr {lr:.2g}")
+
+    def evaluated(self, step: int, metrics: Metrics) -> None:
+        """After an evaluation of the val split; its time does not count as training."""
+        self._log("val", step, **metrics.to_json())
+        say(f"step {step}: val mAP {_three_digits(metrics.mAP)}, AP50 {_three_digits(metrics.AP50)}")
+        self._restart_clock()
+
+    def _log(self, split: str, step: int, **values) -> None:
+        self._run.log(step=step, epoch=self._plan.epoch(step), split=split, **values)
+
+    def _restart_clock(self) -> None:
+        self._clock, self._clock_step = time.monotonic(), self._step
+
+
+def _three_digits(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
