@@ -44,9 +44,8 @@ def draw(seed: int, split: str, index: int) -> Drawing:
     """The picture number `index` (from 0) of a split."""
     rng = np.random.default_rng([seed, SPLITS.index(split), index])
     height, width = SIZES[rng.integers(len(SIZES))]
-    background = _background(rng, height, width)
-    mean = np.asarray(background).reshape(-1, 3).mean(axis=0)
-    image = background
+    image = _background(rng, height, width)
+    mean = np.asarray(image)[::4, ::4].mean(axis=(0, 1), dtype=np.float32)
     boxes: list[Box] = []
     wanted = 0 if rng.random() < NEGATIVES else int(rng.integers(1, MAX_OBJECTS + 1))
     for _ in range(wanted):
@@ -56,8 +55,10 @@ def draw(seed: int, split: str, index: int) -> Drawing:
             continue
         polygon, box = placed
         boxes.append(box)
-        image.paste(_fill(rng, mean, height, width), mask=_mask(polygon, height, width))
-    noise = rng.normal(0, rng.uniform(1, 6), (height, width, 1))
+        left, top = np.floor(polygon.min(axis=0)).astype(int)
+        mask = _mask(polygon - (left, top))
+        image.paste(_fill(rng, mean, mask.height, mask.width), (int(left), int(top)), mask)
+    noise = rng.standard_normal((height, width, 1), np.float32) * np.float32(rng.uniform(1, 6))
     pixels = np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8)
     return Drawing(pixels, tuple(boxes))
 
@@ -78,7 +79,7 @@ def _place(
     for _ in range(20):
         low, high = OBJECT_SIDE
         side = min(height, width) * low * (high / low) ** rng.random()  # small ones as often as large ones
-        stretch = rng.uniform(0.85, 1.15)
+        stretch = rng.uniform(0.92, 1.08)
         polygon = outline(category) * side * np.array([stretch, 1 / stretch])
         angle = rng.uniform(0, 2 * np.pi)
         cosine, sine = np.cos(angle), np.sin(angle)
@@ -107,11 +108,9 @@ def _covered(a: Box, b: Box) -> float:
 def _background(rng: np.random.Generator, height: int, width: int) -> Image.Image:
     """A cloudy colour field of two scales, crossed by a few thin lines that are no objects."""
     base = rng.uniform(50, 205, 3)
-    field = np.zeros((height, width, 3), np.float32)
-    for cells, strength in ((3, 30), (24, 14)):
-        grid = rng.normal(0, strength, (cells, cells, 3))
-        field += _enlarged(grid, height, width)
-    image = Image.fromarray(np.clip(base + field, 0, 255).astype(np.uint8))
+    clouds = _enlarged(base + rng.normal(0, 30, (3, 3, 3)), height, width)
+    grain = _enlarged(rng.normal(0, 14, (24, 24, 3)), height, width)
+    image = Image.fromarray(np.clip(clouds + grain, 0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(image)
     for _ in range(rng.integers(0, 5)):
         ends = rng.uniform(0, 1, 4) * (width, height, width, height)
@@ -120,17 +119,17 @@ def _background(rng: np.random.Generator, height: int, width: int) -> Image.Imag
 
 
 def _enlarged(grid: np.ndarray, height: int, width: int) -> np.ndarray:
-    """A coarse grid [rows, columns, 3] as a smooth field [height, width, 3]."""
-    channels = [Image.fromarray(grid[..., channel].astype(np.float32)) for channel in range(3)]
+    """A coarse grid [rows, columns, channels] as a smooth field [height, width, channels]."""
+    channels = [Image.fromarray(grid[..., channel].astype(np.float32)) for channel in range(grid.shape[2])]
     return np.stack([np.asarray(one.resize((width, height), Image.Resampling.BICUBIC)) for one in channels], axis=2)
 
 
 def _fill(rng: np.random.Generator, background: np.ndarray, height: int, width: int) -> Image.Image:
     """What an object is filled with: a colour that stands out from the background, with its own slow shading."""
-    colour = np.array(_colour(rng), float)
+    colour = np.array(_colour(rng), np.float32)
     while np.linalg.norm(colour - background) < CONTRAST:
-        colour = np.array(_colour(rng), float)
-    shading = _enlarged(np.repeat(rng.normal(0, 14, (4, 4, 1)), 3, axis=2), height, width)
+        colour = np.array(_colour(rng), np.float32)
+    shading = _enlarged(rng.normal(0, 14, (4, 4, 1)), height, width)
     return Image.fromarray(np.clip(colour + shading, 0, 255).astype(np.uint8))
 
 
@@ -139,8 +138,9 @@ def _colour(rng: np.random.Generator) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def _mask(polygon: np.ndarray, height: int, width: int) -> Image.Image:
-    """The polygon's coverage of every pixel, grey [height, width]."""
+def _mask(polygon: np.ndarray) -> Image.Image:
+    """The coverage of every pixel by a polygon that lies near the origin, grey."""
+    width, height = np.ceil(polygon.max(axis=0)).astype(int).tolist()
     large = Image.new("L", (width * SUPERSAMPLING, height * SUPERSAMPLING))
     # Pillow's coordinates are pixel centres, the polygon's are pixel edges
     ImageDraw.Draw(large).polygon([tuple(point) for point in polygon * SUPERSAMPLING - 0.5], fill=255)
