@@ -8,14 +8,15 @@ there is no ground truth for it, is None, never -1 or NaN.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from hotcoco import COCO, COCOeval
 
 from isomer.contract import Thresholds
-from isomer.dataset.canonical import Split
+from isomer.dataset.canonical import Box, Split
 
 SIZES = ("small", "medium", "large")
 RECALLS = np.linspace(0, 1, 101)
@@ -41,6 +42,30 @@ class ClassMetrics(AtThreshold):
     mAP: float | None  # noqa: N815 (the field's own name)
     AP50: float | None
     AR: float | None
+
+
+@dataclass(frozen=True)
+class PictureScore:
+    """One picture at a score threshold: right and wrong detections, and ground truth boxes that were missed."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+    @property
+    def f1(self) -> float:
+        """1 where there was nothing to find and nothing was found."""
+        all_of_both = 2 * self.right + self.wrong + self.missed
+        return 2 * self.right / all_of_both if all_of_both else 1.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Two detectors' detections matched by class at IoU 0.5: what both found, and what only one did."""
+
+    both: int
+    only_first: int
+    only_second: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +100,9 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
     """
     found = _run(split, results)
     precision, recall = found.eval["precision"], found.eval["recall"]
-    counts = _counts(found, score_threshold)
+    counts = {category: Counter() for category in range(1, len(split.classes) + 1)}
+    for _, category, count in _matches(found, score_threshold):
+        counts[category].update(count)
     per_class = {
         name: ClassMetrics(
             boxes=counts[category]["boxes"],
@@ -110,6 +137,38 @@ def precision_recall(split: Split, results: list[dict]) -> dict[str, list[float]
     return {name: precision[:, index].tolist() for index, name in enumerate(split.classes) if precision[0, index] >= 0}
 
 
+def score_pictures(
+    split: Split, results: list[dict], score_threshold: float = Thresholds.score
+) -> dict[int, PictureScore]:
+    """How each picture of the split went, by its id, with the detections above the threshold."""
+    counts = {picture.id: Counter() for picture in split.pictures}
+    for image_id, _, count in _matches(_run(split, results), score_threshold):
+        counts[image_id].update(count)
+    return {
+        image_id: PictureScore(count["right"], count["wrong"], count["boxes"] - count["right"])
+        for image_id, count in counts.items()
+    }
+
+
+def agreement(
+    split: Split, first: list[dict], second: list[dict], score_threshold: float = Thresholds.score
+) -> Agreement:
+    """How far two detectors say the same on a split: the first's detections stand for the ground truth."""
+    boxes: dict[int, list[Box]] = {}
+    for result in first:
+        if result["score"] > score_threshold:
+            boxes.setdefault(result["image_id"], []).append(Box(result["category_id"], *result["bbox"]))
+    said = replace(
+        split, pictures=tuple(replace(picture, boxes=tuple(boxes.get(picture.id, ()))) for picture in split.pictures)
+    )
+    scores = score_pictures(said, second, score_threshold).values()
+    return Agreement(
+        both=sum(score.right for score in scores),
+        only_first=sum(score.missed for score in scores),
+        only_second=sum(score.wrong for score in scores),
+    )
+
+
 def _run(split: Split, results: list[dict]) -> COCOeval:
     pictures = {picture.id for picture in split.pictures}
     strangers = {result["image_id"] for result in results} - pictures
@@ -124,33 +183,31 @@ def _run(split: Split, results: list[dict]) -> COCOeval:
     return found
 
 
-def _counts(found: COCOeval, threshold: float) -> dict[int, Counter]:
-    """By category id: ground truth boxes, and true and false positives above the threshold at IoU 0.5.
+def _matches(found: COCOeval, threshold: float) -> Iterator[tuple[int, int, Counter]]:
+    """By picture and category: ground truth boxes, and right and wrong detections above the threshold at IoU 0.5.
 
     Matching goes down the scores, so leaving out what is below the threshold changes nothing above it.
     """
-    counts = {category: Counter() for category in found.params.cat_ids}
     everything = found.params.area_rng[ALL_AREAS]
     for item in found.eval_imgs:
         if item is None or item["aRng"] != everything:
             continue
-        count = counts[item["category_id"]]
-        count["boxes"] += sum(not ignored for ignored in item["gtIgnore"])
+        count = Counter(boxes=sum(not ignored for ignored in item["gtIgnore"]))
         for score, matched, ignored in zip(
             item["dtScores"], item["dtMatched"][IOU_50], item["dtIgnore"][IOU_50], strict=True
         ):
             if score > threshold and not ignored:
-                count["true" if matched else "false"] += 1
-    return counts
+                count["right" if matched else "wrong"] += 1
+        yield item["image_id"], item["category_id"], count
 
 
 def _at_threshold(count: Counter) -> AtThreshold:
-    shown = count["true"] + count["false"]
+    shown = count["right"] + count["wrong"]
     both = shown + count["boxes"]
     return AtThreshold(
-        precision=count["true"] / shown if shown else None,
-        recall=count["true"] / count["boxes"] if count["boxes"] else None,
-        F1=2 * count["true"] / both if both else None,
+        precision=count["right"] / shown if shown else None,
+        recall=count["right"] / count["boxes"] if count["boxes"] else None,
+        F1=2 * count["right"] / both if both else None,
     )
 
 

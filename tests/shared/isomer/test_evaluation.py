@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from isomer.dataset.canonical import Box, Picture, Split
-from isomer.evaluation import evaluate, precision_recall
+from isomer.evaluation import Agreement, PictureScore, agreement, evaluate, precision_recall, score_pictures
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -35,7 +35,7 @@ def test_known_truth():
     with_both = (51 + 50 * 2 / 3) / 101
     assert (metrics.AP50, metrics.AP75) == pytest.approx((with_both, 51 / 101))
     assert metrics.mAP == pytest.approx((4 * with_both + 6 * 51 / 101) / 10)
-    assert (metrics.AR,) == pytest.approx(((4 * 1 + 6 * 0.5) / 10,))
+    assert metrics.AR == pytest.approx((4 * 1 + 6 * 0.5) / 10)
     assert metrics.by_size["large"] is None
     assert metrics.by_size["small"] == pytest.approx(1)
     assert (metrics.precision, metrics.recall, metrics.F1) == (0.5, 0.5, 0.5)
@@ -83,3 +83,23 @@ def test_json_without_nan_and_without_a_word(capfd):
         metrics = evaluate(split(boxes), [])
         assert json.loads(json.dumps(metrics.to_json(), allow_nan=False))["per_class"]["dog"]["boxes"] == len(boxes)
     assert capfd.readouterr() == ("", "")
+
+
+def test_pictures_are_scored_one_by_one():
+    results = [
+        result(1, 1, 0.9, 10, 10, 20, 20),
+        result(1, 1, 0.8, 11, 10, 20, 20),  # the same cat again
+        result(1, 1, 0.1, 50, 50, 20, 20),  # below the threshold
+        result(2, 2, 0.9, 100, 100, 50, 50),  # a cat called a dog
+    ]
+    scores = score_pictures(split((Box(1, 10, 10, 20, 20),), (Box(1, 100, 100, 50, 50),), ()), results)
+    assert scores == {1: PictureScore(1, 1, 0), 2: PictureScore(0, 1, 1), 3: PictureScore()}
+    assert [score.f1 for score in scores.values()] == pytest.approx([2 / 3, 0, 1])
+
+
+def test_agreement_counts_what_both_found():
+    first = [result(1, 1, 0.9, 10, 10, 20, 20), result(2, 2, 0.9, 50, 50, 30, 30), result(2, 3, 0.2, 0, 0, 9, 9)]
+    second = [result(1, 1, 0.4, 12, 10, 20, 20), result(2, 1, 0.9, 50, 50, 30, 30), result(2, 2, 0.9, 0, 0, 30, 30)]
+    assert agreement(TWO_CATS, first, second) == Agreement(both=1, only_first=1, only_second=2)
+    assert agreement(TWO_CATS, second, first) == Agreement(both=1, only_first=2, only_second=1)
+    assert agreement(TWO_CATS, [], []) == Agreement(0, 0, 0)
