@@ -7,7 +7,6 @@ there is no ground truth for it, is None, never -1 or NaN.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -45,18 +44,32 @@ class ClassMetrics(AtThreshold):
 
 
 @dataclass(frozen=True)
-class PictureScore:
-    """One picture at a score threshold: right and wrong detections, and ground truth boxes that were missed."""
+class Score:
+    """What was found above a score threshold at IoU 0.5, of one picture or of many; crowds are in none of these.
 
-    right: int = 0
-    wrong: int = 0
-    missed: int = 0
+    right, wrong: COCO results, best first. found, missed: ground truth boxes.
+    """
+
+    right: tuple[dict, ...] = ()
+    wrong: tuple[dict, ...] = ()
+    found: tuple[Box, ...] = ()
+    missed: tuple[Box, ...] = ()
+
+    def __add__(self, other: Score) -> Score:
+        return Score(*(mine + theirs for mine, theirs in zip(_parts(self), _parts(other), strict=True)))
 
     @property
-    def f1(self) -> float:
-        """1 where there was nothing to find and nothing was found."""
-        all_of_both = 2 * self.right + self.wrong + self.missed
-        return 2 * self.right / all_of_both if all_of_both else 1.0
+    def boxes(self) -> int:
+        return len(self.found) + len(self.missed)
+
+    @property
+    def at_threshold(self) -> AtThreshold:
+        right, shown = len(self.right), len(self.right) + len(self.wrong)
+        return AtThreshold(
+            precision=right / shown if shown else None,
+            recall=right / self.boxes if self.boxes else None,
+            F1=2 * right / (shown + self.boxes) if shown + self.boxes else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -100,23 +113,23 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
     """
     found = _run(split, results)
     precision, recall = found.eval["precision"], found.eval["recall"]
-    counts = {category: Counter() for category in range(1, len(split.classes) + 1)}
-    for _, category, count in _matches(found, score_threshold):
-        counts[category].update(count)
+    scores = {category: Score() for category in range(1, len(split.classes) + 1)}
+    for _, category, score in _scores(split, results, found, score_threshold):
+        scores[category] += score
     per_class = {
         name: ClassMetrics(
-            boxes=counts[category]["boxes"],
+            boxes=scores[category].boxes,
             mAP=_mean(precision[:, :, category - 1, ALL_AREAS, MOST_DETECTIONS]),
             AP50=_mean(precision[IOU_50, :, category - 1, ALL_AREAS, MOST_DETECTIONS]),
             AR=_mean(recall[:, category - 1, ALL_AREAS, MOST_DETECTIONS]),
-            **asdict(_at_threshold(counts[category])),
+            **asdict(scores[category].at_threshold),
         )
         for category, name in enumerate(split.classes, start=1)
     }
-    total = sum(counts.values(), Counter())
+    total = sum(scores.values(), Score())
     return Metrics(
         images=len(split.pictures),
-        boxes=total["boxes"],
+        boxes=total.boxes,
         detections=len(results),
         mAP=_mean(precision[..., ALL_AREAS, MOST_DETECTIONS]),
         AP50=_mean(precision[IOU_50, ..., ALL_AREAS, MOST_DETECTIONS]),
@@ -127,7 +140,7 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
         },
         score_threshold=score_threshold,
         per_class=per_class,
-        **asdict(_at_threshold(total)),
+        **asdict(total.at_threshold),
     )
 
 
@@ -137,17 +150,12 @@ def precision_recall(split: Split, results: list[dict]) -> dict[str, list[float]
     return {name: precision[:, index].tolist() for index, name in enumerate(split.classes) if precision[0, index] >= 0}
 
 
-def score_pictures(
-    split: Split, results: list[dict], score_threshold: float = Thresholds.score
-) -> dict[int, PictureScore]:
-    """How each picture of the split went, by its id, with the detections above the threshold."""
-    counts = {picture.id: Counter() for picture in split.pictures}
-    for image_id, _, count in _matches(_run(split, results), score_threshold):
-        counts[image_id].update(count)
-    return {
-        image_id: PictureScore(count["right"], count["wrong"], count["boxes"] - count["right"])
-        for image_id, count in counts.items()
-    }
+def score_pictures(split: Split, results: list[dict], score_threshold: float = Thresholds.score) -> dict[int, Score]:
+    """How each picture of the split went, by its id."""
+    scores = {picture.id: Score() for picture in split.pictures}
+    for image_id, _, score in _scores(split, results, _run(split, results), score_threshold):
+        scores[image_id] += score
+    return scores
 
 
 def agreement(
@@ -163,10 +171,15 @@ def agreement(
     )
     scores = score_pictures(said, second, score_threshold).values()
     return Agreement(
-        both=sum(score.right for score in scores),
-        only_first=sum(score.missed for score in scores),
-        only_second=sum(score.wrong for score in scores),
+        both=sum(len(score.right) for score in scores),
+        only_first=sum(len(score.missed) for score in scores),
+        only_second=sum(len(score.wrong) for score in scores),
     )
+
+
+def _known(split: Split, results: list[dict]) -> list[dict]:
+    """The results of classes that the split knows; hotcoco would say on stderr what it leaves out."""
+    return [result for result in results if 1 <= result["category_id"] <= len(split.classes)]
 
 
 def _run(split: Split, results: list[dict]) -> COCOeval:
@@ -174,41 +187,48 @@ def _run(split: Split, results: list[dict]) -> COCOeval:
     strangers = {result["image_id"] for result in results} - pictures
     if strangers:
         raise ValueError(f"results name pictures that the {split.name} split does not have: {sorted(strangers)[:5]}")
-    # hotcoco would say on stderr what it leaves out
-    known = [result for result in results if 1 <= result["category_id"] <= len(split.classes)]
     truth = COCO(split.to_coco())
-    found = COCOeval(truth, truth.load_res(known), "bbox")
+    found = COCOeval(truth, truth.load_res(_known(split, results)), "bbox")
     found.evaluate()
     found.accumulate()
     return found
 
 
-def _matches(found: COCOeval, threshold: float) -> Iterator[tuple[int, int, Counter]]:
-    """By picture and category: ground truth boxes, and right and wrong detections above the threshold at IoU 0.5.
+def _scores(split: Split, results: list[dict], run: COCOeval, threshold: float) -> Iterator[tuple[int, int, Score]]:
+    """The scores of every picture and class, with picture id and class.
 
     Matching goes down the scores, so leaving out what is below the threshold changes nothing above it.
     """
-    everything = found.params.area_rng[ALL_AREAS]
-    for item in found.eval_imgs:
+    # COCOeval names both by numbers from 1 in the order in which it was given them
+    known = _known(split, results)
+    boxes = [box for picture in split.pictures for box in picture.boxes]
+    everything = run.params.area_rng[ALL_AREAS]
+    for item in run.eval_imgs:
         if item is None or item["aRng"] != everything:
             continue
-        count = Counter(boxes=sum(not ignored for ignored in item["gtIgnore"]))
-        for score, matched, ignored in zip(
-            item["dtScores"], item["dtMatched"][IOU_50], item["dtIgnore"][IOU_50], strict=True
-        ):
-            if score > threshold and not ignored:
-                count["right" if matched else "wrong"] += 1
-        yield item["image_id"], item["category_id"], count
+        shown = [
+            (known[number - 1], matched)
+            for number, matched, ignored in zip(
+                item["dtIds"], item["dtMatches"][IOU_50], item["dtIgnore"][IOU_50], strict=True
+            )
+            if known[number - 1]["score"] > threshold and not ignored
+        ]
+        hit = {matched for _, matched in shown}
+        wanted = [number for number, ignored in zip(item["gtIds"], item["gtIgnore"], strict=True) if not ignored]
+        yield (
+            item["image_id"],
+            item["category_id"],
+            Score(
+                right=tuple(result for result, matched in shown if matched),
+                wrong=tuple(result for result, matched in shown if not matched),
+                found=tuple(boxes[number - 1] for number in wanted if number in hit),
+                missed=tuple(boxes[number - 1] for number in wanted if number not in hit),
+            ),
+        )
 
 
-def _at_threshold(count: Counter) -> AtThreshold:
-    shown = count["right"] + count["wrong"]
-    both = shown + count["boxes"]
-    return AtThreshold(
-        precision=count["right"] / shown if shown else None,
-        recall=count["right"] / count["boxes"] if count["boxes"] else None,
-        F1=2 * count["right"] / both if both else None,
-    )
+def _parts(score: Score) -> tuple[tuple, ...]:
+    return score.right, score.wrong, score.found, score.missed
 
 
 def _mean(values: np.ndarray) -> float | None:

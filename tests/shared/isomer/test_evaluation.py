@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from isomer.dataset.canonical import Box, Picture, Split
-from isomer.evaluation import Agreement, PictureScore, agreement, evaluate, precision_recall, score_pictures
+from isomer.evaluation import Agreement, Score, agreement, evaluate, precision_recall, score_pictures
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -92,9 +92,14 @@ def test_pictures_are_scored_one_by_one():
         result(1, 1, 0.1, 50, 50, 20, 20),  # below the threshold
         result(2, 2, 0.9, 100, 100, 50, 50),  # a cat called a dog
     ]
-    scores = score_pictures(split((Box(1, 10, 10, 20, 20),), (Box(1, 100, 100, 50, 50),), ()), results)
-    assert scores == {1: PictureScore(1, 1, 0), 2: PictureScore(0, 1, 1), 3: PictureScore()}
-    assert [score.f1 for score in scores.values()] == pytest.approx([2 / 3, 0, 1])
+    cat, other_cat = Box(1, 10, 10, 20, 20), Box(1, 100, 100, 50, 50)
+    scores = score_pictures(split((cat,), (other_cat,), ()), results)
+    assert scores == {
+        1: Score(right=(results[0],), wrong=(results[1],), found=(cat,)),
+        2: Score(wrong=(results[3],), missed=(other_cat,)),
+        3: Score(),
+    }
+    assert [score.at_threshold.F1 for score in scores.values()] == [pytest.approx(2 / 3), 0, None]
 
 
 def test_agreement_counts_what_both_found():
