@@ -7,8 +7,9 @@ there is no ground truth for it, is None, never -1 or NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,11 @@ class Score:
     found: tuple[Box, ...] = ()
     missed: tuple[Box, ...] = ()
 
-    def __add__(self, other: Score) -> Score:
-        return Score(*(mine + theirs for mine, theirs in zip(_parts(self), _parts(other), strict=True)))
+    @classmethod
+    def together(cls, scores: Iterable[Score]) -> Score:
+        """Several as one."""
+        scores = list(scores)
+        return cls(*(tuple(chain.from_iterable(getattr(one, part.name) for one in scores)) for part in fields(cls)))
 
     @property
     def boxes(self) -> int:
@@ -113,9 +117,10 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
     """
     found = _run(split, results)
     precision, recall = found.eval["precision"], found.eval["recall"]
-    scores = {category: Score() for category in range(1, len(split.classes) + 1)}
+    parts: dict[int, list[Score]] = {category: [] for category in range(1, len(split.classes) + 1)}
     for _, category, score in _scores(split, results, found, score_threshold):
-        scores[category] += score
+        parts[category].append(score)
+    scores = {category: Score.together(part) for category, part in parts.items()}
     per_class = {
         name: ClassMetrics(
             boxes=scores[category].boxes,
@@ -126,7 +131,7 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
         )
         for category, name in enumerate(split.classes, start=1)
     }
-    total = sum(scores.values(), Score())
+    total = Score.together(scores.values())
     return Metrics(
         images=len(split.pictures),
         boxes=total.boxes,
@@ -152,10 +157,10 @@ def precision_recall(split: Split, results: list[dict]) -> dict[str, list[float]
 
 def score_pictures(split: Split, results: list[dict], score_threshold: float = Thresholds.score) -> dict[int, Score]:
     """How each picture of the split went, by its id."""
-    scores = {picture.id: Score() for picture in split.pictures}
+    parts: dict[int, list[Score]] = {picture.id: [] for picture in split.pictures}
     for image_id, _, score in _scores(split, results, _run(split, results), score_threshold):
-        scores[image_id] += score
-    return scores
+        parts[image_id].append(score)
+    return {image_id: Score.together(part) for image_id, part in parts.items()}
 
 
 def agreement(
@@ -225,10 +230,6 @@ def _scores(split: Split, results: list[dict], run: COCOeval, threshold: float) 
                 missed=tuple(boxes[number - 1] for number in wanted if number not in hit),
             ),
         )
-
-
-def _parts(score: Score) -> tuple[tuple, ...]:
-    return score.right, score.wrong, score.found, score.missed
 
 
 def _mean(values: np.ndarray) -> float | None:
