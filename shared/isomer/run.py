@@ -1,7 +1,7 @@
 """A run's folder: config, provenance, metrics.
 
 runs/RUN/   config.json  run.json (provenance)  metrics.jsonl  checkpoints/  tensorboard/
-            native/ (predictions)  core.onnx  core.json  gate.json
+            native/ (predictions)  core.onnx  core.json  assembled.onnx  gate.json
 """
 
 from __future__ import annotations
@@ -54,6 +54,10 @@ class RunFolder:
     @property
     def core_json(self) -> Path:
         return self.path / "core.json"
+
+    @property
+    def assembled_onnx(self) -> Path:
+        return self.path / "assembled.onnx"
 
     @property
     def gate_json(self) -> Path:

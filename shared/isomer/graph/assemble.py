@@ -1,0 +1,181 @@
+"""Head + core + tail: the published model, with everything a reader may want to know in its metadata."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper
+
+from isomer import contract
+from isomer.contract import Core, Thresholds
+from isomer.errors import CheckFailed, UserError
+from isomer.graph import head, tail
+from isomer.graph.builder import GraphBuilder
+from isomer.graph.channels import fold_swap
+
+CORE_PREFIX = "core/"
+CORE_BOXES = "boxes"
+CORE_SCORES = "scores"
+
+
+def assemble(
+    core_model: onnx.ModelProto,
+    core: Core,
+    name: str,
+    thresholds: Thresholds,
+    channels: str = "rgb",
+    class_order: tuple[str, ...] | None = None,
+) -> onnx.ModelProto:
+    """The model of the contract around a core.
+
+    Args:
+        name: what the model will be published as.
+        channels: order of the channels in the pictures that the model will be given, "rgb" or "bgr".
+        class_order: all class names, in the order of the ids that the model shall report.
+
+    Raises:
+        CheckFailed: the core is not what core.json or the project's interface says.
+        UserError: `class_order` is not an order of the core's classes.
+    """
+    classes = class_order or core.classes
+    columns = class_columns(core.classes, classes)
+    core_model = _prepared(core_model, core)
+    folded = channels == "bgr" and fold_swap(core_model, channel_axis=1 if core.layout == "NCHW" else 3)
+    parts = [
+        head.build(core, swap_channels=channels == "bgr" and not folded, reverse_normalisation=folded),
+        core_model.graph,
+        _raw_outputs(columns),
+        tail.build(len(classes), thresholds),
+    ]
+    graph = helper.make_graph(
+        [node for part in parts for node in part.node],
+        name,
+        parts[0].input,
+        parts[-1].output,
+        [tensor for part in parts for tensor in part.initializer],
+        # the raw tensors' types, so that a tool can make outputs of them
+        value_info=parts[-1].input,
+    )
+    model = helper.make_model(
+        graph,
+        producer_name="isomer",
+        ir_version=contract.IR_VERSION,
+        opset_imports=[helper.make_opsetid("", contract.OPSET)],
+    )
+    helper.set_model_props(model, metadata(core, name, thresholds, channels, classes))
+    return model
+
+
+def metadata(core: Core, name: str, thresholds: Thresholds, channels: str, classes: tuple[str, ...]) -> dict[str, str]:
+    """The model's metadata: plain words as they are, lists and numbers as JSON."""
+    values = {
+        "contract": contract.VERSION,
+        "model": name,
+        "framework": core.framework,
+        "architecture": core.architecture,
+        "classes": classes,
+        "channels": channels,
+        "size": core.size,
+        "layout": core.layout,
+        "mean": core.mean,
+        "std": core.std,
+        "score_threshold": thresholds.score,
+        "iou_threshold": thresholds.iou,
+        "max_detections": thresholds.max_detections,
+        "core_sha256": core.core_sha256,
+        **core.provenance,
+    }
+    return {
+        contract.METADATA_PREFIX + key: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for key, value in values.items()
+    }
+
+
+def class_columns(have: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
+    """For each wanted class, its column in the core's scores."""
+    unknown = [name for name in wanted if name not in have]
+    missing = [name for name in have if name not in wanted]
+    twice = sorted({name for name in wanted if wanted.count(name) > 1})
+    problems = [
+        f"{what}: {', '.join(names)}"
+        for what, names in (("unknown", unknown), ("missing", missing), ("given twice", twice))
+        if names
+    ]
+    if problems:
+        raise UserError(
+            f"--class-order: {'; '.join(problems)}. The model's classes are {','.join(have)}: name each of them once"
+        )
+    return [have.index(name) for name in wanted]
+
+
+def _prepared(model: onnx.ModelProto, core: Core) -> onnx.ModelProto:
+    """A copy of the core with inlined functions and prefixed names, between `images` and the tensors of the tail."""
+    problems = list(_core_problems(model, core))
+    if problems:
+        raise CheckFailed(f"core.onnx is not a core ({'; '.join(problems)}): export again")
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    copy = compose.add_prefix(model, CORE_PREFIX)
+    renamed = {f"{CORE_PREFIX}{contract.CORE_INPUT}": contract.CORE_INPUT}
+    for node in _all_nodes(copy.graph):
+        node.input[:] = [renamed.get(value, value) for value in node.input]
+    copy.graph.input[0].name = contract.CORE_INPUT
+    return copy
+
+
+def _core_problems(model: onnx.ModelProto, core: Core) -> Iterable[str]:
+    """What keeps a model from being the core that `core` describes."""
+    domains = {item.domain: item.version for item in model.opset_import if item.domain not in ("", "ai.onnx")}
+    if domains and not model.functions:
+        yield f"operators of the domains {', '.join(sorted(domains))}"
+    opset = next((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), None)
+    if opset != contract.OPSET:
+        yield f"opset {opset} instead of {contract.OPSET}"
+    if any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer):
+        yield "weights in a second file"
+    expected = {
+        contract.CORE_INPUT: head.core_input_shape(core)[1:],
+        CORE_BOXES: [None, 4],
+        CORE_SCORES: [None, len(core.classes)],
+    }
+    found = {item.name: item.type.tensor_type for item in (*model.graph.input, *model.graph.output)}
+    if list(found) != list(expected):
+        yield f"inputs and outputs {', '.join(found)} instead of {', '.join(expected)}"
+        return
+    for name, rest in expected.items():
+        dims = found[name].shape.dim
+        shape = [dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?" for dim in dims]
+        fits = len(shape) == len(rest) + 1 and all(
+            wanted is None or not isinstance(have, int) or have == wanted
+            for have, wanted in zip(shape[1:], rest, strict=True)
+        )
+        if found[name].elem_type != TensorProto.FLOAT or not fits:
+            wanted = ", ".join("A" if value is None else str(value) for value in rest)
+            yield f"{name} is {shape} instead of float32 [batch, {wanted}]"
+        elif isinstance(shape[0], int):
+            yield f"{name} has a batch fixed to {shape[0]}"
+
+
+def _raw_outputs(columns: list[int]) -> onnx.GraphProto:
+    """From the core's outputs to the named raw tensors, with the class columns in the wanted order."""
+    build = GraphBuilder("raw")
+    build.op("Identity", f"{CORE_PREFIX}{CORE_BOXES}", output=contract.RAW_BOXES)
+    scores = f"{CORE_PREFIX}{CORE_SCORES}"
+    if columns == sorted(columns):
+        build.op("Identity", scores, output=contract.RAW_SCORES)
+    else:
+        order = build.constant("class_order", np.array(columns, np.int64))
+        build.op("Gather", scores, order, axis=2, output=contract.RAW_SCORES)
+    return build.graph([], [])
+
+
+def _all_nodes(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
+    """The nodes of a graph and of the graphs inside its If, Loop and Scan nodes."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from _all_nodes(inner)
