@@ -1,0 +1,240 @@
+"""From what was collected to the page's HTML."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from isomer.contract import Thresholds
+from isomer.evaluation import RECALLS, SIZES, precision_recall
+from isomer.report.collect import Collected, Subject
+from isomer.report.pictures import GROUPS, choose, css_colour
+from isomer.run import now
+
+HERE = Path(__file__).parent
+MOST_CURVES = 12  # precision-recall charts; a dataset may have hundreds of classes
+MOST_CLASSES = 40  # rows of the table by class
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the tables by class and by size: each model's value."""
+
+    name: str
+    values: list[float | None]
+    boxes: int | None = None
+
+    @property
+    def change(self) -> float | None:
+        """From the first model to the last."""
+        first, last = self.values[0], self.values[-1]
+        return None if first is None or last is None else last - first
+
+
+def render(collected: Collected) -> str:
+    """The page as one self-contained HTML document."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "digits": digits,
+        "signed": signed,
+        "megabytes": megabytes,
+        "milliseconds": milliseconds,
+        "figure": figure,
+        "short": short,
+        "words": words,
+    }
+    threshold = collected.parity["score_threshold"] if collected.parity else Thresholds.score
+    dataset = collected.dataset
+    boxes = Counter(dataset.classes[box.category - 1] for picture in collected.split.pictures for box in picture.boxes)
+    # most boxes first where there are too many for one table
+    classes = (
+        dataset.classes
+        if len(dataset.classes) <= MOST_CLASSES
+        else sorted(dataset.classes, key=lambda name: -boxes[name])[:MOST_CLASSES]
+    )
+    compared = [subject for subject in collected.subjects if subject.model]
+    return environment.get_template("page.html.j2").render(
+        dataset=dataset,
+        about=dataset.about,
+        split=collected.split,
+        subjects=list(enumerate(collected.subjects)),
+        models=[(index, subject) for index, subject in enumerate(collected.subjects) if subject.model],
+        parity=collected.parity,
+        warnings=collected.warnings,
+        classes=classes,
+        by_class=[
+            Row(
+                name,
+                [subject.model["metrics"]["per_class"][name]["AP50"] for subject in compared],
+                boxes[name],
+            )
+            for name in classes
+        ],
+        by_size=[Row(name, [subject.model["metrics"]["by_size"][name] for subject in compared]) for name in SIZES],
+        colours={name: css_colour(number) for number, name in enumerate(dataset.classes, start=1)},
+        pictures=choose(collected.split, collected.subjects, threshold),
+        groups=GROUPS,
+        threshold=threshold,
+        gates=[(index, subject, _levels(subject.gate)) for index, subject in enumerate(collected.subjects)],
+        provenance=_provenance(collected.subjects),
+        charts=Markup(_script_json(_charts(collected, classes))),
+        made=now(),
+        style=Markup(_read("vendor/uPlot.min.css") + _read("style.css")),
+        script=Markup(_read("vendor/uPlot.iife.min.js") + _read("charts.js")),
+    )
+
+
+def _read(name: str) -> str:
+    return (HERE / name).read_text()
+
+
+def _script_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(value, allow_nan=False).replace("<", "\\u003c")
+
+
+def _charts(collected: Collected, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The curves for charts.js: {id, title, x, y, series: [{label, colour, dash, x: [...], y: [...]}]}."""
+    charts = [
+        _log_chart(collected.subjects, "loss", "Training loss", "train", {"loss": False}),
+        _log_chart(collected.subjects, "quality", "Validation", "val", {"mAP": False, "AP50": True}),
+    ]
+    curves = {
+        index: precision_recall(collected.split, subject.results)
+        for index, subject in enumerate(collected.subjects)
+        if subject.model
+    }
+    for name in classes[:MOST_CURVES]:
+        series = [
+            {
+                "label": collected.subjects[index].label,
+                "colour": index,
+                "dash": False,
+                "x": RECALLS.tolist(),
+                "y": [round(value, 4) for value in curve[name]],
+            }
+            for index, curve in curves.items()
+            if name in curve
+        ]
+        if series:
+            charts.append({"group": "curves", "title": name, "x": "recall", "y": "precision", "series": series})
+    return [chart for chart in charts if chart["series"]]
+
+
+def _log_chart(subjects: list[Subject], group: str, title: str, split: str, keys: dict[str, bool]) -> dict[str, Any]:
+    """Keys of metrics.jsonl over the epochs; a key that maps to True is dashed."""
+    series = []
+    for index, subject in enumerate(subjects):
+        lines = [line for line in subject.log if line["split"] == split]
+        for key, dash in keys.items():
+            points = [(line["epoch"], line[key]) for line in lines if line.get(key) is not None]
+            if points:
+                label = subject.label if len(keys) == 1 else f"{subject.label} {key}"
+                x, y = zip(*points, strict=True)
+                series.append({"label": label, "colour": index, "dash": dash, "x": x, "y": y})
+    return {"group": group, "title": title, "x": "epoch", "y": "", "series": series}
+
+
+def _levels(gate: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """A gate's checks by level, each level with its worst figure in terms of its limit."""
+    if gate is None:
+        return []
+    levels: dict[str, list[dict]] = {}
+    for check in gate["checks"]:
+        levels.setdefault(str(check["level"]), []).append(check)
+    return [
+        {
+            "name": name,
+            "checks": checks,
+            "passed": all(check["passed"] for check in checks),
+            "worst": max((check for check in checks if _is_number(check["value"])), key=_strain, default=None),
+        }
+        for name, checks in levels.items()
+    ]
+
+
+def _strain(check: dict[str, Any]) -> float:
+    """How much of its limit a check uses."""
+    if not _is_number(check["limit"]) or not check["limit"]:
+        return 0.0
+    return check["value"] / check["limit"]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _provenance(subjects: list[Subject]) -> dict[str, list[Any]]:
+    """Rows of the provenance table: a key, and each run's value (None where it has none)."""
+    hidden = {"metrics", "weights", "provenance"}
+    columns = []
+    for subject in subjects:
+        facts = {key: value for key, value in subject.record.items() if key not in hidden}
+        facts |= {f"config.{key}": value for key, value in subject.config.items() if key not in facts}
+        columns.append(_flat(facts | subject.record.get("provenance", {})))
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return {key: [column.get(key) for column in columns] for key in keys}
+
+
+def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat = {}
+    for key, item in value.items():
+        if isinstance(item, dict):
+            flat |= _flat(item, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = ", ".join(map(str, item)) if isinstance(item, list) else item
+    return flat
+
+
+def digits(value: float | None, places: int = 3) -> str:
+    return "–" if value is None else f"{value:.{places}f}"
+
+
+def signed(value: float | None) -> str:
+    return "" if value is None else f"{value:+.3f}".replace("-", "−")
+
+
+def megabytes(value: int) -> str:
+    return f"{value / 1e6:.1f} MB"
+
+
+def milliseconds(value: float) -> str:
+    return f"{value:.1f} ms"
+
+
+def figure(value: Any) -> str:
+    """A gate's value or limit: small numbers with their power of ten, words as they are."""
+    if value is None:
+        return "–"
+    if not isinstance(value, float):
+        return str(value)
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.4g}"
+    power = math.floor(math.log10(abs(value)))
+    return f"{value / 10**power:.1f}·10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def short(value: Any) -> str:
+    """A hash by its beginning; anything else whole."""
+    text = str(value)
+    is_hash = len(text) >= 32 and set(text.removeprefix("sha256:")) <= set("0123456789abcdef")
+    return text.removeprefix("sha256:")[:12] if is_hash else text
+
+
+def words(key: str) -> str:
+    """`config.eval_every` -> `eval every`."""
+    return key.removeprefix("config.").replace("_", " ").replace(".", " · ")
