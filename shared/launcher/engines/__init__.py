@@ -1,0 +1,54 @@
+"""The engines, small modules of one shape:
+
+    unavailable()            why it cannot be used here, or None
+    gpu()                    what stands for the GPUs it would use, or None
+    prepare(image, device)   make the image's environment when it is missing or stale
+    run(step)                run a step to its end in a prepared environment, and give its exit code
+
+Each stops its step when the launcher is interrupted or terminated.
+"""
+
+from __future__ import annotations
+
+import os
+from types import ModuleType
+
+from isomer.errors import UserError, known
+
+NAMES = ("docker", "venv")
+
+
+def load(name: str) -> ModuleType:
+    if name not in NAMES:
+        raise known("engine", name, NAMES)
+    from importlib import import_module
+
+    return import_module(f"launcher.engines.{name}")
+
+
+def choose(name: str | None = None) -> ModuleType:
+    """The engine asked for with --engine or ISOMER_ENGINE, else docker where it answers, else venv; said in one line.
+
+    Raises:
+        UserError: the one asked for cannot be used here.
+    """
+    name = name or os.environ.get("ISOMER_ENGINE") or None
+    docker = load("docker")
+    if name is None:
+        reason = docker.unavailable()
+        engine = docker if reason is None else load("venv")
+        print(f"engine: {engine.NAME} ({'a Docker engine answers' if reason is None else reason})", flush=True)
+        return engine
+    engine = load(name)
+    reason = engine.unavailable()
+    if reason is not None:
+        raise UserError(f"the {name} engine cannot be used: {reason}")
+    print(f"engine: {engine.NAME} (as asked)", flush=True)
+    return engine
+
+
+def check_device(engine: ModuleType, device: str) -> None:
+    """Refuse a GPU that is not there before anything starts."""
+    if device == "gpu" and engine.gpu() is None:
+        missing = {"docker": "the Docker engine has no NVIDIA runtime", "venv": "nvidia-smi lists no GPU"}
+        raise UserError(f"--device gpu: {missing[engine.NAME]}. Use --device cpu, or auto to take what there is")

@@ -1,0 +1,170 @@
+"""The docker engine: `docker compose run`, with compose.yaml saying what a step may do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from isomer.errors import UserError
+from launcher import process, project
+from launcher.process import Command
+from launcher.step import Step, provenance
+
+NAME = "docker"
+INSIDE = Path("/opt/isomer")  # the repository's place in an image
+DATA_INSIDE = Path("/data")
+INPUTS_LABEL = "isomer.inputs"
+# Paths that a step must not have covered by what it is given to read
+NEEDED_INSIDE = (DATA_INSIDE, INSIDE, Path("/opt/venv"), Path("/usr/bin"), Path("/etc"), Path("/tmp"), Path("/proc"))
+
+
+@cache
+def client() -> Any:
+    """A client of the engine that the docker command would talk to.
+
+    Raises:
+        docker.errors.DockerException: none answers.
+    """
+    import docker
+    from docker.context import ContextAPI
+
+    address = os.environ.get("DOCKER_HOST")
+    if address is None:
+        context = ContextAPI.get_current_context()
+        address = context.Host if context else None
+    made = docker.DockerClient(base_url=address, timeout=20) if address else docker.from_env(timeout=20)
+    made.ping()
+    return made
+
+
+@cache
+def unavailable() -> str | None:
+    import docker
+
+    try:
+        client()
+    except (docker.errors.DockerException, OSError):
+        return "no Docker engine answers; start one, or see `docker info`"
+    try:
+        done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+    except OSError:
+        return "an engine answers, but there is no docker command"
+    return None if done.returncode == 0 else "an engine answers, but docker has no compose plug-in"
+
+
+@cache
+def gpu() -> str | None:
+    return "the NVIDIA runtime" if "nvidia" in client().info().get("Runtimes", {}) else None
+
+
+def image_tag(image: str) -> str:
+    return f"isomer-{image}"
+
+
+def built(image: str) -> Any | None:
+    """The built image, as the SDK gives it."""
+    from docker.errors import ImageNotFound
+
+    try:
+        return client().images.get(image_tag(image))
+    except ImageNotFound:
+        return None
+
+
+def is_ready(image: str, device: str = "auto") -> bool:
+    found = built(image)
+    return found is not None and found.labels.get(INPUTS_LABEL) == project.inputs_sha256(image)
+
+
+def prepare(image: str, device: str = "auto") -> None:
+    """Build an image that is missing or was made from other files."""
+    if not is_ready(image):
+        build(image)
+
+
+def build(image: str) -> None:
+    """Build an image; what has not changed comes from the engine's cache.
+
+    Raises:
+        UserError: the build failed.
+    """
+    inputs = project.inputs_sha256(image)
+    made = Command(("docker", "compose", "build", "--build-arg", f"INPUTS={inputs}", image), _caller())
+    process.show(made)
+    if process.run(made) != 0:
+        raise UserError(f"could not build the image of {image} (see above)")
+
+
+def command(step: Step, name: str) -> Command:
+    """The command that runs a step in a container called `name`."""
+    service = step.image if not step.network else f"{step.image}-online"
+    files = ("-f", "compose.yaml", "-f", "compose.gpu.yaml") if gpu() and step.device != "cpu" else ()
+    options: list[str] = ["--rm", "--name", name]
+    if not _has_terminal():
+        options.append("--no-TTY")
+    for path in step.reads():
+        if not path.is_relative_to(project.volume().root):
+            options += ["--volume", f"{path}:{inside(path)}:ro"]
+    env = {key: _seen(value) for key, value in step.env.items()}
+    if step.tests:
+        env["ISOMER_SCRIPTS"] = str(INSIDE / "images" / step.image)
+        options += ["--workdir", str(INSIDE)]
+        for item in ("tests", "pyproject.toml"):
+            options += ["--volume", f"{project.ROOT / item}:{INSIDE / item}:ro"]
+    for key, value in env.items():
+        options += ["--env", f"{key}={value}"]
+    argv = [_seen(item) for item in step.argv]
+    found = built(step.image)
+    known = provenance(NAME, found.id if found else "unknown", project.lock_of(step.image))
+    known.pop("ISOMER_ENGINE")  # compose.yaml says it
+    return Command(("docker", "compose", *files, "run", *options, service, step.program, *argv), {**_caller(), **known})
+
+
+def run(step: Step) -> int:
+    project.make_volume()
+    name = f"isomer-{step.image}-{secrets.token_hex(4)}"
+    made = command(step, name)
+    process.show(made)
+    return process.run(made, foreground=_has_terminal(), on_stop=lambda: remove(name))
+
+
+def remove(name: str) -> None:
+    """Stop and remove a container that may still be there."""
+    from docker.errors import APIError, NotFound
+
+    with contextlib.suppress(NotFound, APIError):
+        client().containers.get(name).remove(force=True)
+
+
+def inside(path: Path) -> Path:
+    """Where a step sees a path that it is given to read: the same place, unless that hides what the step needs."""
+    hidden = any(needed.is_relative_to(path) for needed in NEEDED_INSIDE)
+    if hidden or path.is_relative_to(DATA_INSIDE) or path.is_relative_to(INSIDE) or path.is_relative_to("/proc"):
+        return Path("/mnt") / (path.name or "root")
+    return path
+
+
+def _seen(item: str | Path) -> str:
+    if not isinstance(item, Path):
+        return item
+    root = project.volume().root
+    return str(DATA_INSIDE / item.relative_to(root) if item.is_relative_to(root) else inside(item))
+
+
+def _caller() -> dict[str, str]:
+    """What compose.yaml must be told: who asks, and where the data is."""
+    return {
+        "ISOMER_UID": str(os.getuid()),
+        "ISOMER_GID": str(os.getgid()),
+        "ISOMER_DATA": str(project.volume().root),
+    }
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()

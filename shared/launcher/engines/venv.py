@@ -1,0 +1,122 @@
+"""The venv engine: a virtual environment an image, made by uv from the image's own lock.
+
+.isomer/venvs/IMAGE-HASH/   HASH is the lock's; the file `complete` is written last
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from isomer.errors import UserError
+from isomer.files import sha256_of_file
+from launcher import process, project
+from launcher.process import Command
+from launcher.step import Step, provenance
+
+NAME = "venv"
+VENVS = project.STATE / "venvs"
+MARKER = "complete"
+PYTHON = "3.11"  # what the locks are made for
+
+
+def unavailable() -> str | None:
+    return None
+
+
+@cache
+def gpu() -> str | None:
+    """The names of the GPUs, as nvidia-smi tells them."""
+    if not shutil.which("nvidia-smi"):
+        return None
+    asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return "; ".join(done.stdout.split("\n")).strip("; ") or None if done.returncode == 0 else None
+
+
+def lock_of(image: str, device: str = "auto") -> Path:
+    return project.lock_of(image, cpu=device == "cpu" or gpu() is None)
+
+
+def folder(image: str, device: str = "auto") -> Path:
+    return VENVS / f"{image}-{sha256_of_file(lock_of(image, device))[:12]}"
+
+
+def is_ready(image: str, device: str = "auto") -> bool:
+    return (folder(image, device) / MARKER).is_file()
+
+
+def prepare(image: str, device: str = "auto") -> None:
+    """Make the environment of an image if it is not there whole; two at once wait for each other.
+
+    Raises:
+        UserError: uv could not make it.
+    """
+    target = folder(image, device)
+    if is_ready(image, device):
+        return
+    with _only_one(target):
+        if is_ready(image, device):
+            return
+        shutil.rmtree(target, ignore_errors=True)
+        uv = str(Path(sys.executable).parent / "uv")
+        lock = lock_of(image, device).relative_to(project.ROOT)
+        made = (uv, "venv", "--quiet", "--python", PYTHON, str(target))
+        filled = (uv, "pip", "install", "--quiet", "--python", str(target), "--require-hashes", "-r", str(lock))
+        # Large wheels over a slow line take longer than uv's 30 s between two packets
+        for command in (Command(made), Command(filled, {"UV_HTTP_TIMEOUT": "300"})):
+            process.show(command)
+            if process.run(command) != 0:
+                raise UserError(f"could not make the environment of {image} (see above); call again to try again")
+        (target / MARKER).write_text(f"{lock}\n")
+
+
+@contextlib.contextmanager
+def _only_one(target: Path) -> Iterator[None]:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with (target.parent / f".{target.name}.lock").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"waiting for another launcher that makes {target.name} …", flush=True)
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def command(step: Step) -> Command:
+    """The command that runs a step, from the repository's root as in a container from /opt/isomer."""
+    home = folder(step.image, step.device)
+    scripts = project.IMAGES / step.image
+    program = str(home / "bin" / "python") if step.program == "python" else step.program
+    argv = [str(item) for item in step.argv]
+    if argv and not step.tests and step.program == "python":
+        argv[0] = str((scripts / argv[0]).relative_to(project.ROOT))
+    extra = {key: str(value) for key, value in step.env.items()}
+    if step.tests:
+        extra["ISOMER_SCRIPTS"] = str(scripts)
+    if step.program != "python":
+        extra["PATH"] = f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return Command(
+        (program, *argv),
+        {
+            **provenance(NAME, home.name, lock_of(step.image, step.device)),
+            "ISOMER_DATA": str(project.volume().root),
+            "PYTHONNOUSERSITE": "1",
+            "PYTHONPATH": str(project.ROOT / "shared"),
+            "PYTHONUNBUFFERED": "1",
+            **extra,
+        },
+    )
+
+
+def run(step: Step) -> int:
+    made = command(step)
+    process.show(made)
+    return process.run(made, foreground=step.program != "python")

@@ -1,0 +1,77 @@
+"""Flags of the verbs that are the launcher's own; those of scripts are in isomer.flags, and made the same way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from isomer.flags import Train, flag, required
+
+
+@dataclass(frozen=True, kw_only=True)
+class Engine:
+    engine: str | None = flag(
+        None, "what runs the steps [default: docker if it answers, else venv]", choices=("docker", "venv")
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    image: str | None = flag(None, "images, with commas [default: all]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline(Train, Engine):
+    """Make what is missing, train, export, compare, report; goes on where it stopped."""
+
+    frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
+    max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Test(Engine, Image):
+    """Check style, run the host's tests, then each image's tests inside the image."""
+
+    slow: bool = flag(False, "the slow tests too")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Build(Engine, Image):
+    """Make the images, or in the venv engine the environments."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Engine):
+    """Show engine, GPU, disk and environments: what would be used, and what is missing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lock:
+    """Renew every locked set from its requirements.in; nothing else does."""
+
+    upgrade: bool = flag(False, "newer versions of what is not pinned, too")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shell(Engine):
+    """Open a shell in an image, with the data volume."""
+
+    image: str = required("image", positional=True)
+    online: bool = flag(False, "with network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clean:
+    """Show what the launcher has made, with sizes, and remove what the flags name."""
+
+    environments: bool = flag(False, "remove the virtual environments")
+    images: bool = flag(False, "remove the Docker images")
+    data: bool = flag(False, "remove the data volume: datasets, runs, models, reports (needs --yes)")
+    yes: bool = flag(False, "really remove the data volume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conflicts:
+    """List the files of two images' locked sets that would overwrite each other in one environment."""
+
+    a: str = flag("torch", "an image")
+    b: str = flag("tf", "the other image")

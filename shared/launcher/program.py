@@ -1,0 +1,88 @@
+"""`./inv`: invoke, with a suggestion for a mistyped verb or flag and help in the order of the dataclasses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+
+from invoke import Collection, ParseError, Program
+
+from isomer import flags
+from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE
+
+
+class Inv(Program):
+    """The project's own invoke."""
+
+    def run(self, argv: list[str] | None = None, exit: bool = True) -> None:  # noqa: A002 (invoke's word)
+        try:
+            super().run(argv, exit=exit)
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
+
+    def parse_tasks(self) -> None:
+        try:
+            super().parse_tasks()
+        except ParseError as error:
+            print(f"error: {explain(error, sorted(self.collection.task_names))}", file=sys.stderr)
+            sys.exit(EXIT_USAGE)
+
+    def print_help(self) -> None:
+        print("Usage: ./inv VERB [--flag VALUE …] [VERB …]     ./inv VERB --help shows the flags of one\n")
+        self.list_tasks()
+
+    def print_task_help(self, name: str) -> None:
+        made = self.collection[name]
+        items = list(getattr(made, "flag_items", {}).values())
+        words = "".join(f" {item.name.upper()}" for item in items if item.metadata["positional"])
+        print(f"Usage: ./inv {name}{words} [--flag VALUE …]\n\n  {made.__doc__}\n")
+        rows = []
+        for item in items:
+            value = "" if item.type == "bool" else f" {item.name.upper()}"
+            shown = item.name.upper() if item.metadata["positional"] else flags.option(item.name) + value
+            rows.append((shown, flags.help_text(item)))
+        if rows:
+            print("Flags:")
+            self.print_columns(rows)
+
+
+def explain(error: ParseError, verbs: list[str]) -> str:
+    """What invoke's parser says, as a sentence with the nearest known name."""
+    message = str(error)
+    context = error.context
+    unknown = re.fullmatch(r"No idea what '(.*)' is!", message)
+    if unknown and unknown[1].startswith("-") and context is not None and context.name:
+        choices = sorted(context.flag_names())
+        return f"{context.name} has no flag {unknown[1]!r}{_near(unknown[1], choices)} Its flags: {', '.join(choices)}"
+    if (
+        unknown
+        and context is not None
+        and context.name
+        and unknown[1] not in verbs
+        and not _looks_like(unknown[1], verbs)
+    ):
+        return f"{context.name}: {unknown[1]!r} is one word too many; ./inv {context.name} --help shows what it takes"
+    if unknown:
+        return f"unknown verb {unknown[1]!r}{_near(unknown[1], verbs)} Known: {', '.join(verbs)}"
+    missing = re.fullmatch(r"'(.*)' did not receive required positional arguments: (.*)", message)
+    if missing:
+        words = missing[2].replace("'", "").upper()
+        return f"{missing[1]} needs {words}: ./inv {missing[1]} {words.replace(',', '')}; --help shows the flags"
+    valueless = re.match(r"Flag <Argument: ([\w-]+)", message)
+    if valueless:
+        return f"--{valueless[1]} needs a value"
+    return message
+
+
+def _looks_like(word: str, choices: list[str]) -> bool:
+    return bool(difflib.get_close_matches(word, choices, n=1))
+
+
+def _near(word: str, choices: list[str]) -> str:
+    near = difflib.get_close_matches(word, choices, n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def main(namespace: Collection) -> None:
+    Inv(namespace=namespace, name="inv", binary="./inv", version="1").run(["./inv", *sys.argv[1:]])

@@ -1,0 +1,106 @@
+"""What the repository holds: the images, their scripts and locks, the revision. The folder is the list."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+from isomer.errors import UserError, known
+from isomer.files import sha256_of_file
+from isomer.volume import Volume
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "images"
+STATE = ROOT / ".isomer"  # what the launcher makes for itself: environments
+LOCK = "requirements.lock"
+CPU_LOCK = "requirements.cpu.lock"
+
+
+def images() -> list[str]:
+    return sorted(path.parent.name for path in IMAGES.glob("*/Dockerfile"))
+
+
+def frameworks() -> list[str]:
+    """The images that train."""
+    return images_with("train")
+
+
+def images_with(script: str) -> list[str]:
+    return [name for name in images() if (IMAGES / name / f"{script}.py").is_file()]
+
+
+def check_image(name: str) -> str:
+    if name not in images():
+        raise known("image", name, images())
+    return name
+
+
+def lock_of(image: str, cpu: bool = False) -> Path:
+    """The locked set of an image; with `cpu` the smaller one where there is one."""
+    smaller = IMAGES / image / CPU_LOCK
+    return smaller if cpu and smaller.is_file() else IMAGES / image / LOCK
+
+
+def inputs_sha256(image: str) -> str:
+    """One hash of everything an image is built from, so that a stale image is known without building."""
+    paths = [ROOT / ".dockerignore", IMAGES / "uv.lock"]
+    for folder in (IMAGES / image, ROOT / "shared" / "isomer"):
+        paths += [path for path in folder.rglob("*") if path.is_file() and _is_built_in(path)]
+    content = [f"{os.environ.get('ISOMER_BASE_IMAGE', '')}\n"]
+    content += [f"{path.relative_to(ROOT)} {sha256_of_file(path)}\n" for path in sorted(paths)]
+    return hashlib.sha256("".join(content).encode()).hexdigest()
+
+
+def _is_built_in(path: Path) -> bool:
+    """Whether .dockerignore lets the file in."""
+    return "__pycache__" not in path.parts and path.suffix not in (".md", ".in")
+
+
+@cache
+def git_state() -> tuple[str, str]:
+    """The revision and whether the tree differs from it ("true", "false"); "unknown" outside a git checkout."""
+    try:
+        revision = _git("rev-parse", "HEAD").strip()
+        return revision, str(bool(_git("status", "--porcelain").strip())).lower()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown", "unknown"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+def volume() -> Volume:
+    """The data volume of this command: `$ISOMER_DATA`, else `data` in the repository."""
+    given = os.environ.get("ISOMER_DATA")
+    return Volume(Path(given).resolve() if given else ROOT / "data")
+
+
+def make_volume() -> Volume:
+    """The data volume, with the folders that containers see made as the caller's own.
+
+    Raises:
+        UserError: a folder cannot be made.
+    """
+    made = volume()
+    try:
+        made.datasets.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the data volume {made.root}: {error.strerror}; set ISOMER_DATA") from None
+    return made
+
+
+def chosen(what: str, words: str | Iterable[str] | None, choices: list[str]) -> list[str]:
+    """Names given with commas, checked against those known; all of them when none is given."""
+    if not words:
+        return choices
+    names = words.split(",") if isinstance(words, str) else list(words)
+    for name in names:
+        if name not in choices:
+            raise known(what, name, choices)
+    return list(dict.fromkeys(names))

@@ -1,0 +1,35 @@
+"""Running the steps of a verb: prepare the image's environment, run, and fail as the step failed."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+from isomer.errors import EXIT_INTERRUPTED, UserError
+from launcher import engines, project
+from launcher.step import Step
+
+
+class StepFailed(UserError):
+    """A step ended with an exit code that is not 0; the verb ends with the same."""
+
+    def __init__(self, step: Step, code: int) -> None:
+        super().__init__(f"{step.argv[0] if step.argv else step.program} ({step.image}) ended with exit code {code}")
+        self.exit_code = code
+
+
+def run(engine: ModuleType, *steps: Step) -> None:
+    """Run steps one after the other.
+
+    Raises:
+        StepFailed: a step failed; those after it are not started.
+        KeyboardInterrupt: a step was interrupted at its own terminal.
+    """
+    for step in steps:
+        engines.check_device(engine, step.device)
+        project.make_volume()
+        engine.prepare(step.image, step.device)
+        code = engine.run(step)
+        if code == EXIT_INTERRUPTED:
+            raise KeyboardInterrupt
+        if code != 0:
+            raise StepFailed(step, code)

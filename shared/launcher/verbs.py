@@ -1,0 +1,103 @@
+"""Invoke tasks made from flag dataclasses: what a script takes is what its verb takes."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from invoke import Context, Exit, Task
+
+from isomer import flags
+from isomer.errors import EXIT_INTERRUPTED, UserError
+from launcher import process
+from launcher.step import existing
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """The flags a verb was given: as their dataclass, and as the command line that repeats those that were typed."""
+
+    flags: Any
+    argv: list[str | Path]
+
+
+def make(name: str, help_line: str, classes: Iterable[type], body: Callable, without: Iterable[str] = ()) -> Task:
+    """A task whose flags are those of the dataclasses.
+
+    Args:
+        help_line: what `--list` shows.
+        body: called with one `Parsed` for each class, in order.
+        without: flags that this verb does not offer.
+    """
+    classes = tuple(classes)
+    hidden = set(without)
+    items = {item.name: item for cls in classes for item in flags.fields(cls) if item.name not in hidden}
+
+    def run(_context: Context, /, **given: Any) -> None:
+        process.terminate_like_interrupt()
+        try:
+            body(*(parse(cls, name, given) for cls in classes))
+        except UserError as error:
+            raise Exit(f"error: {error}", code=error.exit_code) from None
+        except KeyboardInterrupt:
+            raise Exit(
+                "interrupted: what was finished is kept; the same command goes on from there", code=EXIT_INTERRUPTED
+            ) from None
+
+    run.__doc__ = help_line
+    run.__signature__ = inspect.Signature(
+        [
+            inspect.Parameter("context", inspect.Parameter.POSITIONAL_ONLY),
+            *(_parameter(key, classes) for key in items),
+        ]
+    )
+    made = Task(
+        run,
+        name=name,
+        positional=[key for key, item in items.items() if item.metadata["positional"]],
+        iterable=[key for key, item in items.items() if item.metadata["repeatable"]],
+        auto_shortflags=False,
+        help={key: flags.help_text(item) for key, item in items.items()},
+    )
+    made.flag_items = items
+    return made
+
+
+def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
+    """Check the typed words as the script would, before anything starts.
+
+    Raises:
+        UserError: a value is not allowed, or a flag is missing; the flag is named as the user typed it.
+    """
+    typed = {item.name: given[item.name] for item in flags.fields(cls) if given.get(item.name) not in (None, False, [])}
+    argv: list[str | Path] = []
+    for key, value in typed.items():
+        words: list[str | Path] = [*flags.to_argv(cls, {key: value})]
+        if flags.value_type(cls, key) is Path:
+            words[-1] = existing(value)
+        argv += words
+    parser = flags.parser(cls, verb)
+    parser.error = functools.partial(_refuse, verb)
+    values = vars(parser.parse_args([str(word) for word in argv]))
+    repeated = {item.name for item in flags.fields(cls) if item.metadata["repeatable"]}
+    return Parsed(cls(**{k: tuple(v or ()) if k in repeated else v for k, v in values.items()}), argv)
+
+
+def _refuse(verb: str, message: str) -> None:
+    raise UserError(f"{verb}: {message.removeprefix('argument ')} (./inv {verb} --help shows the flags)")
+
+
+def _parameter(name: str, classes: Iterable[type]) -> inspect.Parameter:
+    """A parameter as invoke reads it: words for values, so that this module and not invoke checks them."""
+    cls = next(cls for cls in classes if name in cls.__dataclass_fields__)
+    item = cls.__dataclass_fields__[name]
+    default: Any = None
+    if item.metadata["positional"]:
+        default = inspect.Parameter.empty
+    elif flags.value_type(cls, name) is bool:
+        default = False
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)

@@ -1,0 +1,92 @@
+"""Every verb: it gathers flags and makes one call to the launcher.
+
+The verbs of an image come from its scripts: a folder with train.py gives train-NAME, and so on.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
+
+from invoke import Collection
+
+from isomer import flags
+from launcher import engines, options, project, steps, verbs
+from launcher.step import script
+from launcher.verbs import Parsed
+
+TOOLS = "onnx"  # the image that holds no framework
+
+
+def of_script(name: str, help_line: str, image: str, script_name: str, cls: type) -> None:
+    """A verb that runs one script of one image."""
+
+    def body(given: Parsed, engine: Parsed) -> None:
+        device = getattr(given.flags, "device", "auto")
+        steps.run(engines.choose(engine.flags.engine), script(image, script_name, given.argv, device))
+
+    add(verbs.make(name, help_line, (cls, options.Engine), body))
+
+
+def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) -> None:
+    """A verb that is one function `call` of the launcher's module of the same name, loaded when it is used."""
+
+    def body(given: Parsed) -> None:
+        from importlib import import_module
+
+        module, function = call.split(":")
+        getattr(import_module(f"launcher.{module}"), function)(given)
+
+    add(verbs.make(name, (cls.__doc__ or "").strip(), (cls,), body, without))
+
+
+def export(image: str) -> None:
+    """export-NAME: the framework's core, then head and tail around it, then the gate, which publishes."""
+
+    def body(core: Parsed, assemble: Parsed, engine: Parsed) -> None:
+        steps.run(
+            engines.choose(engine.flags.engine),
+            script(image, "export", core.argv, core.flags.device),
+            script(TOOLS, "assemble", assemble.argv),
+            script(TOOLS, "gate", assemble.argv),
+        )
+
+    help_line = f"Export a {image} run to the contract, prove it against {image}, and publish it."
+    add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Engine), body))
+
+
+def add(task) -> None:
+    namespace.add_task(task)
+
+
+namespace = Collection()
+of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",))
+of_launcher("test", options.Test, "testing:run")
+of_launcher("build", options.Build, "build:run")
+of_launcher("doctor", options.Doctor, "doctor:run")
+of_launcher("lock", options.Lock, "locks:run")
+of_launcher("shell", options.Shell, "shell:run")
+of_launcher("clean", options.Clean, "cleaning:run")
+of_launcher("conflicts", options.Conflicts, "conflicts:run")
+
+of_script("data-make", flags.DataMake.__doc__, TOOLS, "data_make", flags.DataMake)
+of_script("data-import", flags.DataImport.__doc__, TOOLS, "data_import", flags.DataImport)
+of_script("parity", flags.Parity.__doc__, TOOLS, "parity", flags.Parity)
+of_script("check", flags.Check.__doc__, TOOLS, "check", flags.Check)
+of_script("report", flags.Report.__doc__, TOOLS, "report", flags.Report)
+
+for name in project.images_with("train"):
+    line = f"Train a detector in {name}; the same command again goes on where it stopped."
+    of_script(f"train-{name}", line, name, "train", flags.Train)
+for name in project.images_with("predict"):
+    line = f"Run a model trained in {name}, in {name}: pictures with boxes and a COCO result file."
+    of_script(f"predict-{name}", line, name, "predict", flags.Predict)
+for name in project.images_with("export"):
+    export(name)
+
+if __name__ == "__main__":
+    from launcher.program import main
+
+    main(namespace)
