@@ -1,0 +1,208 @@
+"""parity: the published models of a dataset against each other, on its test split, with a verdict."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from rich.console import Console
+from rich.table import Table
+from session import open_session
+
+from isomer import contract, files, native, parity, progress
+from isomer.contract import Thresholds
+from isomer.dataset import canonical
+from isomer.dataset.canonical import Dataset, Picture, Split
+from isomer.errors import CheckFailed, UserError, run_main
+from isomer.flags import Parity, parse
+from isomer.graph import check, parts
+from isomer.parity import Measured
+from isomer.volume import Volume
+
+MOST_TIMED = 100  # pictures; more tell nothing new about a latency
+WARM_UP = 3  # runs that are not timed: the first ones allocate
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published model: `about` is its metadata, `classes` its names in the order of the ids it reports."""
+
+    path: Path
+    model: onnx.ModelProto
+    about: dict[str, str]
+    classes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+def main() -> None:
+    options = parse(Parity, prog="parity")
+    max_gap = parity.parse_max_gap(options.max_gap)
+    volume = Volume.from_environment()
+    dataset = canonical.load(volume.dataset(options.data))
+    published, notes = choose(volume, dataset, options.model)
+    require_contract(published)
+    split = dataset.split("test")
+    progress.say(f"{', '.join(model.name for model in published)} on {len(split.pictures)} test pictures")
+    models = measure(dataset, split, published)
+    report = parity.compare(dataset, split, models, max_gap, score_threshold(published), notes)
+    folder = volume.reports / dataset.name
+    parity.write(folder, report, models)
+    show(report)
+    progress.say(f"{folder / parity.PARITY_JSON}")
+    if not report["verdict"]["passed"]:
+        raise CheckFailed("no parity: " + "; ".join(report["verdict"]["reasons"]))
+
+
+def choose(volume: Volume, dataset: Dataset, names: tuple[str, ...]) -> tuple[list[Published], tuple[str, ...]]:
+    """The models to compare, and what must be said about them.
+
+    Those named, else all that were trained on the dataset as it is now; stale ones, trained on an earlier version
+    of it, only when they are named.
+
+    Raises:
+        UserError: there is none, or one that is named is not published; what there is is listed.
+    """
+    paths = [volume.model(name) for name in dict.fromkeys(names)] or sorted(volume.models.glob("[!.]*.onnx"))
+    found = [_read(path) for path in paths]
+    if not names:
+        found = [model for model in found if model.about.get("dataset") == dataset.name]
+    stale = [model for model in found if model.about.get("dataset_sha256") != dataset.sha256]
+    if names:
+        return found, tuple(f"{model.name} was not trained on {dataset.name} as it is now" for model in stale)
+    fresh = [model for model in found if model not in stale]
+    if not fresh:
+        published = ", ".join(path.stem for path in paths) or "none yet"
+        old = f"; trained on an earlier version of it: {', '.join(model.name for model in stale)}" if stale else ""
+        raise UserError(
+            f"no published model of dataset {dataset.name!r} as it is now{old}. "
+            f"Published: {published} (export a run first)"
+        )
+    return fresh, tuple(f"{model.name} is left out: trained on an earlier version of {dataset.name}" for model in stale)
+
+
+def _read(path: Path) -> Published:
+    model = check.load(path)
+    return Published(path, model, check.metadata(model), check.classes(model) or ())
+
+
+def require_contract(published: list[Published]) -> None:
+    """Raises CheckFailed when a model does not meet the contract: then there is nothing to feed or to read."""
+    faults = [f"{model.name}: {finding}" for model in published for finding in check.check(model.model)]
+    if faults:
+        raise CheckFailed("no parity, a model breaks the contract: " + "; ".join(faults))
+
+
+def score_threshold(published: list[Published]) -> float:
+    """Above which every one of the models reports its detections."""
+    return max(float(model.about["score_threshold"]) for model in published)
+
+
+def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[Measured]:
+    """Detections for the metrics, then latencies: all models on one picture, then all on the next."""
+    results: dict[str, list[dict]] = {model.name: [] for model in published}
+    low = {model.name: open_session(_for_evaluation(model)) for model in published}
+    for picture in progress.track(split.pictures, "detect", unit="images"):
+        pixels = split.load(picture)
+        for model in published:
+            results[model.name] += detect(low[model.name], model, dataset, picture, pixels)
+    seconds = latencies({model.name: open_session(model.model, threads=1) for model in published}, split)
+    return [
+        Measured(
+            name=model.name,
+            framework=model.about["framework"],
+            architecture=model.about.get("architecture", ""),
+            input_size=int(model.about["size"]),
+            classes=model.classes,
+            sha256=files.sha256_of_file(model.path),
+            bytes=model.path.stat().st_size,
+            latency_ms={
+                f"p{percent}": round(float(np.percentile(seconds[model.name], percent)) * 1000, 3)
+                for percent in (50, 95)
+            },
+            results=results[model.name],
+        )
+        for model in published
+    ]
+
+
+def _for_evaluation(model: Published) -> onnx.ModelProto:
+    """The model with the score threshold that metrics need; as it is where it has no threshold of its own to change."""
+    if contract.SCORE_THRESHOLD not in {tensor.name for tensor in model.model.graph.initializer}:
+        return model.model
+    own = Thresholds(iou=float(model.about["iou_threshold"]), max_detections=int(model.about["max_detections"]))
+    return parts.with_thresholds(model.model, own.for_evaluation())
+
+
+def detect(
+    session: onnxruntime.InferenceSession, model: Published, dataset: Dataset, picture: Picture, pixels: np.ndarray
+) -> list[dict]:
+    """A model's detections on a picture as COCO results, with the dataset's class ids; unknown classes are left out."""
+    batch = _batch(model.about["channels"], pixels)
+    boxes, numbers, scores, count = session.run(list(contract.OUTPUTS), {contract.INPUT: batch})
+    rows = slice(int(count[0]))
+    found = native.Detections(boxes[0][rows], numbers[0][rows], scores[0][rows])
+    ids = {name: number for number, name in enumerate(dataset.classes, start=1)}
+    known = {number: ids[name] for number, name in enumerate(model.classes, start=1) if name in ids}
+    return [
+        result | {"category_id": known[result["category_id"]]}
+        for result in native.to_coco(picture.id, picture.width, picture.height, found)
+        if result["category_id"] in known
+    ]
+
+
+def latencies(sessions: dict[str, onnxruntime.InferenceSession], split: Split) -> dict[str, list[float]]:
+    """Seconds of one picture after the other, by model; the models take turns, so that all meet the same machine."""
+    seconds: dict[str, list[float]] = {name: [] for name in sessions}
+    for picture in progress.track(split.pictures[:MOST_TIMED], "time", unit="images"):
+        batch = _batch("rgb", split.load(picture))
+        for name, session in sessions.items():
+            for _ in range(0 if seconds[name] else WARM_UP):
+                session.run(None, {contract.INPUT: batch})
+            start = time.perf_counter()
+            session.run(None, {contract.INPUT: batch})
+            seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def _batch(channels: str, pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pixels[None, ..., ::-1] if channels == "bgr" else pixels[None])
+
+
+def show(report: dict) -> None:
+    """The table in the terminal, then the verdict."""
+    table = Table(title=f"{report['data']}: {report['images']} {report['split']} pictures", title_justify="left")
+    table.add_column("model")
+    for name in ("mAP", "AP50", *report["classes"][:6], "p50 ms", "p95 ms", "MB"):
+        table.add_column(name, justify="right")
+    for model in report["models"]:
+        metrics = model["metrics"]
+        values = [metrics["mAP"], metrics["AP50"]]
+        values += [metrics["per_class"][name]["AP50"] for name in report["classes"][:6]]
+        latency = [f"{model['latency_ms'][key]:.1f}" for key in ("p50", "p95")]
+        cells = ["–" if value is None else f"{value:.3f}" for value in values]
+        table.add_row(model["name"], *cells, *latency, f"{model['bytes'] / 1e6:.1f}")
+    # a log has no width: give the table what it needs instead of folding its figures
+    Console(width=None if Console().is_terminal else 160).print(table)
+    for pair in report["agreement"]:
+        first, second = pair["models"]
+        progress.say(
+            f"found by both: {pair['both']}, only by {first}: {pair['only_first']}, "
+            f"only by {second}: {pair['only_second']}"
+        )
+    for note in report["verdict"]["notes"]:
+        progress.say(f"note: {note}")
+    if report["verdict"]["passed"]:
+        gap, limit = report["verdict"]["gap"], report["verdict"]["max_gap"]
+        said = "" if gap is None else f": AP50 differs by {gap:.3f}" + ("" if limit is None else f", at most {limit:g}")
+        progress.say(f"parity{said}")
+
+
+if __name__ == "__main__":
+    run_main(main)
