@@ -53,7 +53,7 @@ def export(image: str) -> None:
             script(TOOLS, "gate", assemble.argv),
         )
 
-    help_line = f"Export a {image} run to the contract, prove it against {image}, and publish it."
+    help_line = f"Export a {image} run, prove it against {image}, publish it."
     add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Engine), body))
 
 
@@ -71,17 +71,17 @@ of_launcher("shell", options.Shell, "shell:run")
 of_launcher("clean", options.Clean, "cleaning:run")
 of_launcher("conflicts", options.Conflicts, "conflicts:run")
 
-of_script("data-make", flags.DataMake.__doc__, TOOLS, "data_make", flags.DataMake)
-of_script("data-import", flags.DataImport.__doc__, TOOLS, "data_import", flags.DataImport)
-of_script("parity", flags.Parity.__doc__, TOOLS, "parity", flags.Parity)
-of_script("check", flags.Check.__doc__, TOOLS, "check", flags.Check)
-of_script("report", flags.Report.__doc__, TOOLS, "report", flags.Report)
+of_script("data-make", "Draw a dataset: shapes on textured backgrounds.", TOOLS, "data_make", flags.DataMake)
+of_script("data-import", "Import labelled pictures: Pascal VOC, COCO.", TOOLS, "data_import", flags.DataImport)
+of_script("parity", "Compare a dataset's published models; gives a verdict.", TOOLS, "parity", flags.Parity)
+of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", flags.Check)
+of_script("report", "Write a dataset's HTML page: table, curves, pictures.", TOOLS, "report", flags.Report)
 
 for name in project.images_with("train"):
-    line = f"Train a detector in {name}; the same command again goes on where it stopped."
+    line = f"Train in {name}; the same command goes on where it stopped."
     of_script(f"train-{name}", line, name, "train", flags.Train)
 for name in project.images_with("predict"):
-    line = f"Run a model trained in {name}, in {name}: pictures with boxes and a COCO result file."
+    line = f"Draw what a model trained in {name} finds, by {name} itself."
     of_script(f"predict-{name}", line, name, "predict", flags.Predict)
 for name in project.images_with("export"):
     export(name)

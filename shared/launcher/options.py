@@ -21,7 +21,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(Train, Engine):
-    """Make what is missing, train, export, compare, report; goes on where it stopped."""
+    """The main job: train, export, compare, report; resumes by itself."""
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
@@ -29,7 +29,7 @@ class Pipeline(Train, Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Test(Engine, Image):
-    """Check style, run the host's tests, then each image's tests inside the image."""
+    """Check style, run the host's tests and each image's own inside it."""
 
     slow: bool = flag(False, "the slow tests too")
 
@@ -41,12 +41,12 @@ class Build(Engine, Image):
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Engine):
-    """Show engine, GPU, disk and environments: what would be used, and what is missing."""
+    """Show what would be used: engine, GPU, disk, environments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Renew every locked set from its requirements.in; nothing else does."""
+    """Renew every locked set from its requirements.in."""
 
     upgrade: bool = flag(False, "newer versions of what is not pinned, too")
 
@@ -61,7 +61,7 @@ class Shell(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """Show what the launcher has made, with sizes, and remove what the flags name."""
+    """Show what was made, with sizes; remove what the flags name."""
 
     environments: bool = flag(False, "remove the virtual environments")
     images: bool = flag(False, "remove the Docker images")
@@ -71,7 +71,6 @@ class Clean:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflicts:
-    """List the files of two images' locked sets that would overwrite each other in one environment."""
+    """List the files that two images' locked sets would fight over."""
 
-    a: str = flag("torch", "an image")
-    b: str = flag("tf", "the other image")
+    image: str = flag("torch,tf", "two images, with a comma")

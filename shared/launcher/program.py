@@ -21,6 +21,14 @@ class Inv(Program):
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
 
+    def normalize_argv(self, argv: list[str] | None) -> None:
+        """`VERB … --help` as `--help VERB`: invoke would take the word for a positional argument."""
+        super().normalize_argv(argv)
+        wanted = next((index for index, word in enumerate(self.argv) if word in ("--help", "-h")), 0)
+        verb = next((word for word in reversed(self.argv[1:wanted]) if word in self.namespace.task_names), None)
+        if verb:
+            self.argv = [self.argv[0], "--help", verb]
+
     def parse_tasks(self) -> None:
         try:
             super().parse_tasks()

@@ -3,6 +3,9 @@
     unavailable()            why it cannot be used here, or None
     gpu()                    what stands for the GPUs it would use, or None
     prepare(image, device)   make the image's environment when it is missing or stale
+    build(image)             make it anew as far as something changed
+    describe(image)          what there is of it, in words
+    is_ready(image, device)  whether it is there and fits
     run(step)                run a step to its end in a prepared environment, and give its exit code
 
 Each stops its step when the launcher is interrupted or terminated.

@@ -101,6 +101,16 @@ def build(image: str) -> None:
         raise UserError(f"could not build the image of {image} (see above)")
 
 
+def describe(image: str) -> str:
+    """The image's name and unpacked size."""
+    found = built(image)
+    if found is None:
+        return "no image yet"
+    return f"{image_tag(image)}, {found.attrs['Size'] / 1e9:.2f} GB" + (
+        "" if is_ready(image) else ", to be built again"
+    )
+
+
 def command(step: Step, name: str) -> Command:
     """The command that runs a step in a container called `name`."""
     service = step.image if not step.network else f"{step.image}-online"

@@ -78,6 +78,14 @@ def prepare(image: str, device: str = "auto") -> None:
         (target / MARKER).write_text(f"{lock}\n")
 
 
+build = prepare  # an environment is made from its lock alone: there when whole, never stale
+
+
+def describe(image: str) -> str:
+    """Where the environment is."""
+    return str(folder(image).relative_to(project.ROOT)) if is_ready(image) else "no environment yet"
+
+
 @contextlib.contextmanager
 def _only_one(target: Path) -> Iterator[None]:
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,100 @@
+"""`./inv test`: style, the host's tests, and each image's tests inside the image.
+
+A folder says where its tests run: tests/images/NAME in that image, tests/images/detectors in every image that
+trains, tests/shared/isomer in the image that holds no framework, everything else on the host.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+
+from isomer.errors import CheckFailed
+from launcher import engines, process, project
+from launcher.process import Command
+from launcher.step import Step
+from launcher.verbs import Parsed
+
+TESTS = Path("tests")
+NO_TESTS_CODE = 5  # pytest's, when it collects none
+
+
+@dataclass(frozen=True)
+class Part:
+    """One line of the summary: what ran, its exit code, its time in seconds."""
+
+    name: str
+    code: int
+    seconds: float
+
+
+def run(given: Parsed) -> None:
+    names = project.chosen("image", given.flags.image, project.images())
+    engine = engines.choose(given.flags.engine)
+    slow = given.flags.slow
+    parts = []
+    if given.flags.image is None:
+        parts += [
+            _timed("style", lambda: _host("ruff", "check") or _host("ruff", "format", "--check")),
+            _timed("host", lambda: _host("pytest", *pytest_options(slow), *host_folders())),
+        ]
+    parts += [_timed(f"image {name} ({engine.NAME})", lambda name=name: _inside(engine, name, slow)) for name in names]
+    print("\n" + "\n".join(f"{_verdict(part):>6}  {part.name}  {part.seconds:.0f} s" for part in parts), flush=True)
+    failed = [part.name for part in parts if part.code != 0]
+    if failed:
+        raise CheckFailed(f"failed: {', '.join(failed)}")
+
+
+def host_folders() -> list[str]:
+    """The tests that run on the host: all but those of the images and of the library they carry."""
+    top = [path for path in (project.ROOT / TESTS).iterdir() if path.match("test_*.py")]
+    return [*sorted(str(path.relative_to(project.ROOT)) for path in top), str(TESTS / "shared" / "launcher")]
+
+
+def image_folders(image: str) -> list[str]:
+    """The tests that run inside an image."""
+    wanted = [TESTS / "images" / image]
+    wanted.append(TESTS / "images" / "detectors" if image in project.frameworks() else TESTS / "shared" / "isomer")
+    return [str(path) for path in wanted if (project.ROOT / path).is_dir()]
+
+
+def pytest_options(slow: bool) -> list[str]:
+    return ["-q"] if slow else ["-q", "-m", "not slow"]
+
+
+def step(image: str, slow: bool) -> Step:
+    """The step that runs an image's tests; real cases are shown to it where this machine has them."""
+    cases = Path(os.environ.get("ISOMER_CASES", project.ROOT.parent / "shared" / "cases")).resolve()
+    env: dict[str, str | Path] = {"ISOMER_CASES": cases} if cases.is_dir() else {}
+    return Step(image, ("-m", "pytest", *pytest_options(slow), *image_folders(image)), env, tests=True)
+
+
+def _inside(engine: ModuleType, image: str, slow: bool) -> int:
+    if not image_folders(image):
+        print(f"{image}: no tests")
+        return 0
+    project.make_volume()
+    engine.prepare(image)
+    return engine.run(step(image, slow))
+
+
+def _host(tool: str, *arguments: str) -> int:
+    command = Command((sys.executable, "-m", tool, *arguments))
+    process.show(command)
+    return process.run(command)
+
+
+def _timed(name: str, work: Callable[[], int]) -> Part:
+    print(f"\n── {name}", flush=True)
+    start = time.monotonic()
+    code = work()
+    return Part(name, 0 if code == NO_TESTS_CODE else code, time.monotonic() - start)
+
+
+def _verdict(part: Part) -> str:
+    return "ok" if part.code == 0 else "FAILED"

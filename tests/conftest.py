@@ -1,0 +1,40 @@
+"""Where tests find what they test: the shared library, the scripts of the image they run in, real cases."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "shared"))
+
+# Inside an image: the folder of its scripts, as the launcher names it.
+SCRIPTS = os.environ.get("ISOMER_SCRIPTS")
+if SCRIPTS:
+    sys.path.insert(0, SCRIPTS)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository (in a container, what of it is there)."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def scripts() -> Path:
+    """The folder of the scripts of the image that the test runs in."""
+    if not SCRIPTS:
+        pytest.skip("ISOMER_SCRIPTS names no image's folder: run it by ./inv test")
+    return Path(SCRIPTS)
+
+
+@pytest.fixture(scope="session")
+def cases() -> Path:
+    """Real datasets and models, where this machine has them."""
+    folder = Path(os.environ.get("ISOMER_CASES", ROOT.parent / "shared" / "cases"))
+    if not folder.is_dir():
+        pytest.skip(f"no real cases at {folder} (ISOMER_CASES)")
+    return folder
