@@ -68,5 +68,5 @@ def _disk_sentence(error: OSError) -> str | None:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {where}: free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return f"may not write {where}: {error.strerror}; check its owner and permissions"
+        return f"no access to {where}: {error.strerror}; check its owner and permissions"
     return None

@@ -111,7 +111,7 @@ def _matched(tree: Tree, reading: Reading, account: Account) -> list[Found]:
             account.left_out.append(LeftOut("annotation", reason, name, len(item.boxes)))
             continue
         one = found.setdefault(nearest[0], Found(nearest[0]))
-        if one.annotations and one.split != item.split:
+        if {other.split for other in one.annotations} - {item.split, None} and item.split:
             reason = f"of a picture that {one.annotations[0].annotation} has in another split"
             account.left_out.append(LeftOut("annotation", reason, f"{item.annotation}: {one.path}", len(item.boxes)))
             continue

@@ -7,6 +7,7 @@ else as JPEG. An alpha channel is dropped, as OpenCV does when it reads a pictur
 from __future__ import annotations
 
 import contextlib
+import io
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -73,17 +74,22 @@ def inspect(path: Path) -> Header:
         PictureError: it is not a picture that can be read.
     """
     with _opened(path) as image:
+        raw_mode = _raw_mode(image)  # first: for its EXIF a PNG is decoded, which forgets this
         orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
         orientation = orientation if orientation in range(1, 9) else 1
         changes = []
         if orientation != 1:
             changes.append("turned upright as EXIF says")
-        raw_mode = _raw_mode(image)
-        if image.format not in SUFFIXES:
-            changes.append(f"{image.format} made {'PNG' if image.format in LOSSLESS else 'JPEG'}")
-        elif image.mode not in ("RGB", "L") or (image.format == "PNG" and raw_mode != image.mode):
+        # what cameras write as MPO is a JPEG with more pictures behind the first
+        kind = "JPEG" if image.format == "MPO" else image.format
+        if kind not in SUFFIXES:
+            changes.append(f"{kind} made {'PNG' if kind in LOSSLESS else 'JPEG'}")
+        elif image.mode not in ("RGB", "L") or (kind == "PNG" and raw_mode != image.mode):
             changes.append(f"{raw_mode or image.mode} made 8-bit {'grey' if _is_grey(image) else 'RGB'}")
-        return Header(image.width, image.height, orientation, image.format or "", tuple(changes))
+        width, height = image.size
+        if kind == "TIFF" and orientation >= 5:
+            width, height = height, width  # Pillow turns these itself
+        return Header(width, height, orientation, kind, tuple(changes))
 
 
 def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
@@ -94,11 +100,14 @@ def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
     """
     with _opened(path) as image:
         image.load()
-        if header.changes:
-            upright = ImageOps.exif_transpose(_eight_bits(image))
-            options = {"quality": JPEG_QUALITY, "subsampling": 0} if header.saved_format == "JPEG" else {}
-            upright.save(target, header.saved_format, exif=b"", **options)
-            return False
+        upright = _eight_bits(ImageOps.exif_transpose(image)) if header.changes else None
+    if upright is not None:
+        options = {"quality": JPEG_QUALITY, "subsampling": 0} if header.saved_format == "JPEG" else {}
+        # through the memory: Pillow does not tell a full disk from a picture that it cannot write
+        stream = io.BytesIO()
+        upright.save(stream, header.saved_format, exif=b"", **options)
+        target.write_bytes(stream.getbuffer())
+        return False
     if link:
         with contextlib.suppress(OSError):  # another file system, or one without hard links
             target.hardlink_to(path.resolve())
@@ -119,10 +128,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise PictureError(reason) from None
     except Image.DecompressionBombError:
         raise PictureError("has more pixels than are safe to decode") from None
+    except PictureError:
+        raise
     except (OSError, SyntaxError, ValueError, EOFError) as error:
-        if isinstance(error, PictureError) or (isinstance(error, OSError) and error.errno is not None):
-            raise
-        raise PictureError(f"cannot be decoded ({error})") from None
+        raise PictureError(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
 def _raw_mode(image: Image.Image) -> str:
@@ -136,15 +145,12 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """RGB or L; keeps the EXIF orientation, which `exif_transpose` needs."""
+    """The picture as RGB or L."""
     if image.mode == "F":
         raise PictureError("holds floating point numbers, which are no grey levels")
     if image.mode.startswith("I"):
         deep = np.asarray(image)
         if deep.min(initial=0) < 0 or deep.max(initial=0) > 0xFFFF:
             raise PictureError("holds more than 16 bits a pixel")
-        made = Image.fromarray((deep >> 8).astype(np.uint8))
-        made.info = dict(image.info)
-        made.getexif().update(image.getexif())
-        return made
+        return Image.fromarray((deep >> 8).astype(np.uint8))
     return image if image.mode in ("RGB", "L") else image.convert("L" if _is_grey(image) else "RGB")
