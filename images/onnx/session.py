@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from isomer.errors import CheckFailed, UserError
 
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
+# ONNX Runtime's exceptions (InvalidArgument, RuntimeException, ...) have no parent of their own.
+ERRORS = tuple(value for value in vars(states).values() if isinstance(value, type) and issubclass(value, Exception))
 
 
 def open_session(
@@ -35,8 +39,27 @@ def open_session(
         wanted = [CUDA, CPU]
     try:
         session = onnxruntime.InferenceSession(model, options, providers=wanted)
-    except Exception as error:  # its own exception classes have no common parent but Exception
-        raise CheckFailed(f"ONNX Runtime {onnxruntime.__version__} does not take the model: {error}") from None
+    except ERRORS as error:
+        raise CheckFailed(
+            f"ONNX Runtime {onnxruntime.__version__} does not take the model: {_sentence(error)}"
+        ) from None
     if device == "gpu" and CUDA not in session.get_providers():
         raise UserError("ONNX Runtime finds no GPU (or not the CUDA libraries for it): use --device cpu, or see doctor")
     return session
+
+
+def run(session: onnxruntime.InferenceSession, **inputs: np.ndarray) -> list[np.ndarray]:
+    """All outputs of a session.
+
+    Raises:
+        CheckFailed: ONNX Runtime cannot compute them; the shapes it was given are named.
+    """
+    try:
+        return session.run(None, inputs)
+    except ERRORS as error:
+        shapes = ", ".join(f"{name} {list(value.shape)}" for name, value in inputs.items())
+        raise CheckFailed(f"does not run with {shapes}: {_sentence(error)}") from None
+
+
+def _sentence(error: Exception) -> str:
+    return " ".join(str(error).split())

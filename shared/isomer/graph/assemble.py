@@ -15,6 +15,7 @@ from isomer.errors import CheckFailed, UserError
 from isomer.graph import head, tail
 from isomer.graph.builder import GraphBuilder
 from isomer.graph.channels import fold_swap
+from isomer.graph.parts import nodes
 
 CORE_PREFIX = "core/"
 CORE_BOXES = "boxes"
@@ -120,7 +121,7 @@ def _prepared(model: onnx.ModelProto, core: Core) -> onnx.ModelProto:
         model = onnx.inliner.inline_local_functions(model)
     copy = compose.add_prefix(model, CORE_PREFIX)
     renamed = {f"{CORE_PREFIX}{contract.CORE_INPUT}": contract.CORE_INPUT}
-    for node in _all_nodes(copy.graph):
+    for node in nodes(copy.graph):
         node.input[:] = [renamed.get(value, value) for value in node.input]
     copy.graph.input[0].name = contract.CORE_INPUT
     return copy
@@ -170,12 +171,3 @@ def _raw_outputs(columns: list[int]) -> onnx.GraphProto:
         order = build.constant("class_order", np.array(columns, np.int64))
         build.op("Gather", scores, order, axis=2, output=contract.RAW_SCORES)
     return build.graph([], [])
-
-
-def _all_nodes(graph: onnx.GraphProto) -> Iterable[onnx.NodeProto]:
-    """The nodes of a graph and of the graphs inside its If, Loop and Scan nodes."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
-                yield from _all_nodes(inner)

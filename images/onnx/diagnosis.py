@@ -1,0 +1,164 @@
+"""Why the raw outputs differ: the usual mistakes are undone one at a time, and the one that explains it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from PIL import Image
+from session import open_session, run
+
+from isomer import contract
+from isomer.contract import Core
+from isomer.errors import CheckFailed
+from isomer.graph import head
+from isomer.graph.parts import with_raw_outputs
+
+# Normalisations in use, in grey levels: mean, std, what it is.
+NORMALISATIONS = (
+    ((0, 0, 0), (1, 1, 1), "none, pixels of 0 to 255"),
+    ((0, 0, 0), (255, 255, 255), "pixels of 0 to 1"),
+    ((127.5, 127.5, 127.5), (127.5, 127.5, 127.5), "pixels of -1 to 1"),
+    ((127, 127, 127), (128, 128, 128), "(pixel - 127) / 128"),
+    ((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "ImageNet's mean and std"),
+    ((0, 0, 0), (58.395, 57.12, 57.375), "ImageNet's std without its mean"),
+    ((123.675, 116.28, 103.53), (1, 1, 1), "ImageNet's mean without its std"),
+)
+
+Raw = tuple[np.ndarray, np.ndarray]
+
+
+def gaps(ours: Raw, native: Raw) -> tuple[float, float]:
+    """The largest |Δbox| and |Δscore|; infinite where shapes differ or something is not finite."""
+    return tuple(
+        float(np.abs(one.astype(np.float64) - two).max(initial=0))
+        if one.shape == two.shape and np.isfinite(one).all() and np.isfinite(two).all()
+        else np.inf
+        for one, two in zip(ours, native, strict=True)
+    )
+
+
+def diagnose(model: onnx.ModelProto, core: Core, pixels: np.ndarray, native: Raw, limit: float) -> str:
+    """A sentence on the likely cause.
+
+    Args:
+        pixels: uint8 [n, height, width, 3] as the model takes them.
+        native: boxes [n, A, 4] and scores [n, A, C] that the framework gave, columns in the model's order.
+        limit: largest |Δbox| and |Δscore| that count as the same.
+    """
+    ours = raw_of(model, pixels)
+    if any(one.shape != two.shape for one, two in zip(ours, native, strict=True)):
+        return "the core and the framework's own model do not have the same anchors or classes: export again"
+    box_gap, score_gap = gaps(ours, native)
+    explained = []
+    if box_gap > limit:
+        explained += [
+            f"boxes agree if {what}" for what, boxes in _other_boxes(ours[0], core) if _near(boxes, native[0], limit)
+        ]
+    if score_gap > limit:
+        explained += [
+            f"scores agree if {what}"
+            for what, scores in _other_scores(ours[1], native[1])
+            if _near(scores, native[1], limit)
+        ]
+    if explained and (box_gap <= limit) + (score_gap <= limit) + len(explained) >= 2:
+        return "; ".join(explained)
+    for what, attempt in _other_inputs(model, core, pixels):
+        try:
+            if max(gaps(attempt(), native)) <= limit:
+                return f"they agree if {what}"
+        except CheckFailed:
+            continue
+    if explained:
+        return "; ".join(explained)
+    parts = [name for name, gap in (("boxes", box_gap), ("scores", score_gap)) if gap > limit]
+    return (
+        f"{' and '.join(parts)} differ, and none of the usual mistakes explains it (channel order, normalisation, "
+        "resizing, batch, order of coordinates, classes and anchors, missing sigmoid): compare the core with the "
+        "framework layer by layer, beginning with evaluation mode and the weights"
+    )
+
+
+def raw_of(model: onnx.ModelProto, pixels: np.ndarray) -> Raw:
+    """The model's raw boxes and scores."""
+    *_, boxes, scores = run(open_session(with_raw_outputs(model)), **{contract.INPUT: pixels})
+    return boxes, scores
+
+
+def _other_inputs(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> Iterator[tuple[str, Callable[[], Raw]]]:
+    """What the pictures may have gone through in one of the two and not in the other."""
+    yield "red and blue are swapped: RGB and BGR are mixed up", lambda: raw_of(model, pixels[..., ::-1].copy())
+    for mean, std, what in (*NORMALISATIONS, (core.mean[::-1], core.std[::-1], "mean and std in the order of BGR")):
+        yield (
+            f"the normalisation is {what}: mean or std in core.json are wrong",
+            lambda mean=mean, std=std: raw_of(_normalised(model, mean, std), pixels),
+        )
+    if len(pixels) > 1:
+        yield (
+            "the pictures go through one by one: the batch leaks (batch normalisation in training mode?)",
+            lambda: _together([raw_of(model, picture[None]) for picture in pixels]),
+        )
+    for what, method in (
+        ("with antialiasing", Image.Resampling.BILINEAR),
+        ("to the nearest", Image.Resampling.NEAREST),
+    ):
+        yield (
+            f"the pictures are resized {what}",
+            lambda method=method: raw_of(model, _resized(pixels, core.size, method)),
+        )
+
+
+def _other_boxes(boxes: np.ndarray, core: Core) -> Iterator[tuple[str, np.ndarray]]:
+    yield (
+        "x and y are swapped: xmin, ymin, xmax, ymax where ymin, xmin, ymax, xmax is asked for",
+        boxes[..., [1, 0, 3, 2]],
+    )
+    yield "they are divided by the input size: pixels where fractions are asked for", boxes / core.size
+    yield "they are multiplied by the input size: the framework's own boxes are pixels", boxes * core.size
+    for what, order in (("cy, cx, h, w", [0, 1, 2, 3]), ("cx, cy, w, h", [1, 0, 3, 2])):
+        centre, size = boxes[..., order[:2]], boxes[..., order[2:]]
+        corners = np.concatenate([centre - size / 2, centre + size / 2], axis=-1)
+        yield f"they are read as {what}: centres and sizes where corners are asked for", corners
+
+
+def _other_scores(scores: np.ndarray, native: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    classes = scores.shape[-1]
+    for shift in range(1, classes):
+        step = shift if shift <= classes // 2 else shift - classes
+        yield (
+            f"the classes are shifted by {step}: a background column, or another order of names",
+            np.roll(scores, shift, -1),
+        )
+    nearest = [int(np.abs(scores - native[..., [column]]).max(axis=(0, 1)).argmin()) for column in range(classes)]
+    yield f"the classes are taken in the order {[column + 1 for column in nearest]}", scores[..., nearest]
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        yield "a sigmoid is put behind them: it was left out", 1 / (1 + np.exp(-scores))
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        yield "a softmax is put behind them: it was left out", powers / powers.sum(axis=-1, keepdims=True)
+        yield "a sigmoid is taken away: it is there twice", np.log(scores) - np.log1p(-scores)
+
+
+def _normalised(model: onnx.ModelProto, mean: tuple, std: tuple) -> onnx.ModelProto:
+    """A copy of a model with another normalisation in its head."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for tensor in copy.graph.initializer:
+        values = {head.MEAN: mean, head.STD: std}.get(tensor.name)
+        if values is not None:
+            tensor.CopyFrom(numpy_helper.from_array(np.array(values, np.float32).reshape(tensor.dims), tensor.name))
+    return copy
+
+
+def _resized(pixels: np.ndarray, size: int, method: Image.Resampling) -> np.ndarray:
+    return np.stack([np.asarray(Image.fromarray(picture).resize((size, size), method)) for picture in pixels])
+
+
+def _together(singles: list[Raw]) -> Raw:
+    boxes, scores = zip(*singles, strict=True)
+    return np.concatenate(boxes), np.concatenate(scores)
+
+
+def _near(values: np.ndarray, native: np.ndarray, limit: float) -> bool:
+    return bool(np.isfinite(values).all() and np.abs(values - native).max(initial=0) <= limit)

@@ -1,0 +1,169 @@
+"""The gate's four levels, each giving its checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import behaviour
+import diagnosis
+import numpy as np
+import onnx
+from matching import LEAST_IOU, ROUNDING, Match, match
+from native_predictions import NativePredictions, NativeProbe
+from onnxruntime import InferenceSession
+from session import open_session, run
+
+from isomer import contract as the_contract
+from isomer import evaluation, progress
+from isomer.contract import Core, Thresholds
+from isomer.graph import check
+from isomer.graph.assemble import class_columns
+from isomer.graph.parts import tail_alone, with_raw_outputs, with_thresholds
+from isomer.native import Detections, to_coco
+
+RAW_LIMIT = 1e-4
+SCORE_LIMIT = 1e-6
+QUALITY_LIMIT = 0.002
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the gate's verdict; value and limit are None where there is nothing to measure."""
+
+    level: int
+    name: str
+    value: float | None
+    limit: float | None
+    passed: bool
+    detail: str = ""
+
+
+def contract(model: onnx.ModelProto) -> tuple[list[Check], bool]:
+    """Level 1: the file, and, if nothing is wrong with it, how it behaves; and whether it can be run at all."""
+    findings = check.check(model)
+    runs = not findings
+    if runs:
+        findings = behaviour.check(model)
+        runs = not any(finding.where == behaviour.DOES_NOT_RUN for finding in findings)
+    if not findings:
+        return [Check(1, "contract", None, None, True)], True
+    return [Check(1, "contract", None, None, False, str(finding)) for finding in findings], runs
+
+
+def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[Check]:
+    """Level 2: every element of the raw outputs, at every probe."""
+    session = open_session(with_raw_outputs(model))
+    columns = _columns(model, core)
+    worst: dict[str, tuple[float, str]] = {"raw boxes": (0.0, ""), "raw scores": (0.0, "")}
+    culprit: tuple[float, NativeProbe] | None = None
+    for probe in native.probes():
+        *_, boxes, scores = run(session, **{the_contract.INPUT: _as_taken(model, probe.pixels)})
+        gaps = diagnosis.gaps((boxes, scores), (probe.boxes, probe.scores[..., columns]))
+        for name, gap in zip(worst, gaps, strict=True):
+            worst[name] = max(worst[name], (gap, f"probe {probe.name}"))
+        if culprit is None or max(gaps) > culprit[0]:
+            culprit = (max(gaps), probe)
+    assert culprit is not None, "a split has pictures"
+    why = ""
+    if not culprit[0] <= RAW_LIMIT:
+        probe = culprit[1]
+        expected = (probe.boxes, probe.scores[..., columns])
+        why = diagnosis.diagnose(model, core, _as_taken(model, probe.pixels), expected, RAW_LIMIT)
+    checks = []
+    for name, (gap, where) in worst.items():
+        passed = gap <= RAW_LIMIT
+        detail = where if passed else f"{gap:.3g} at {where}; {why}"
+        checks.append(Check(2, name, _finite(gap), RAW_LIMIT, passed, detail))
+    return checks
+
+
+def detections(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[Check]:
+    """Level 3: our tail and the framework's NMS on the framework's raw outputs."""
+    columns = _columns(model, core)
+    ids = np.argsort(columns) + 1  # the model's class id of each of the core's
+    tail = tail_alone(model)
+    nearby = [replace(native.thresholds, iou=native.thresholds.iou + step) for step in (0.0, ROUNDING, -ROUNDING)]
+    sessions = [open_session(with_thresholds(tail, thresholds)) for thresholds in nearby]
+    pairs, unmatched, gap, first = 0, 0, 0.0, ""
+    for probe in native.probes():
+        for index, theirs in enumerate(probe.detections):
+            theirs = replace(theirs, classes=ids[theirs.classes.astype(np.int64) - 1])
+            tensors = {
+                the_contract.RAW_BOXES: probe.boxes[[index]],
+                the_contract.RAW_SCORES: np.ascontiguousarray(probe.scores[[index]][..., columns]),
+            }
+            found = _best_match(sessions, tensors, theirs, native.thresholds)
+            pairs += found.pairs
+            gap = max(gap, found.score_gap)
+            unmatched += len(found.left) + len(found.right)
+            if not found.complete and not first:
+                extra = f"{len(found.left)} of ours, {len(found.right)} of theirs"
+                first = f"first at picture {index} of probe {probe.name}: {extra}"
+    told = f"{pairs} pairs of one class with IoU ≥ {LEAST_IOU}"
+    why = "; likely: class ids, box order or thresholds of one of the two NMS"
+    return [
+        Check(3, "detections unmatched", unmatched, 0, not unmatched, first + why if unmatched else told),
+        Check(3, "detections' scores", gap, SCORE_LIMIT, gap <= SCORE_LIMIT, told),
+    ]
+
+
+def quality(model: onnx.ModelProto, native: NativePredictions) -> tuple[list[Check], dict[str, Any]]:
+    """Level 4: mAP of the whole model on the split, against the framework's, both from the evaluation's threshold."""
+    split = native.split
+    names = check.classes(model) or ()
+    category = {number: split.classes.index(name) + 1 for number, name in enumerate(names, 1) if name in split.classes}
+    session = open_session(with_thresholds(model, native.thresholds))
+    results = []
+    for picture in progress.track(split.pictures, f"predict {split.name} by ONNX Runtime", unit="images"):
+        boxes, ids, scores, count = run(session, **{the_contract.INPUT: _as_taken(model, split.load(picture)[None])})
+        rows = int(count[0])
+        found = Detections(
+            boxes[0, :rows], np.array([category.get(int(i), 0) for i in ids[0, :rows]]), scores[0, :rows]
+        )
+        results += to_coco(picture.id, picture.width, picture.height, found)
+    theirs, ours = (evaluation.evaluate(split, each) for each in (native.results, results))
+    metrics = {"native": theirs.to_json(), "onnx": ours.to_json()}
+    if theirs.mAP is None or ours.mAP is None:
+        return [
+            Check(4, "mAP", None, QUALITY_LIMIT, True, f"the {split.name} split has no boxes to measure on")
+        ], metrics
+    gap = abs(theirs.mAP - ours.mAP)
+    detail = f"native {theirs.mAP:.4f}, ONNX {ours.mAP:.4f} on {len(split.pictures)} pictures"
+    if gap > QUALITY_LIMIT:
+        per_class = {
+            name: abs((theirs.per_class[name].mAP or 0) - (ours.per_class[name].mAP or 0)) for name in split.classes
+        }
+        detail += f"; most at class {max(per_class, key=per_class.get)}; likely: see the levels before"
+    return [Check(4, "mAP", gap, QUALITY_LIMIT, gap <= QUALITY_LIMIT, detail)], metrics
+
+
+def _best_match(
+    sessions: list[InferenceSession], tensors: dict[str, np.ndarray], theirs: Detections, thresholds: Thresholds
+) -> Match:
+    """The match at the IoU threshold, or where that fails a hair beside it: rounding decides overlaps that near."""
+    best: Match | None = None
+    for session in sessions:
+        boxes, classes, scores, count = run(session, **tensors)
+        rows = int(count[0])
+        ours = Detections(boxes[0, :rows], classes[0, :rows].astype(np.int64), scores[0, :rows])
+        found = match(ours, theirs, thresholds)
+        if found.complete:
+            return found
+        best = best or found
+    assert best is not None
+    return best
+
+
+def _as_taken(model: onnx.ModelProto, pixels: np.ndarray) -> np.ndarray:
+    """RGB pixels in the channel order that the model takes."""
+    return np.ascontiguousarray(pixels[..., ::-1]) if check.metadata(model)["channels"] == "bgr" else pixels
+
+
+def _columns(model: onnx.ModelProto, core: Core) -> list[int]:
+    """For each class of the model, its column in the core's scores."""
+    return class_columns(core.classes, check.classes(model) or ())
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

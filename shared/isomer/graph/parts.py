@@ -1,0 +1,59 @@
+"""Cutting and changing a published model without another export: thresholds, raw outputs, the tail alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from onnx.utils import Extractor
+
+from isomer import contract
+from isomer.contract import Thresholds
+
+RAW = (contract.RAW_BOXES, contract.RAW_SCORES)
+
+
+def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
+    """All nodes, with those inside If, Loop and Scan."""
+    for node in graph.node:
+        yield node
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from nodes(inner)
+
+
+def has_raw(model: onnx.ModelProto) -> bool:
+    """Whether the model names its raw tensors (models that kept a graph of their own do not)."""
+    made = {name for node in model.graph.node for name in node.output}
+    return set(RAW) <= made
+
+
+def with_thresholds(model: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
+    """A copy with other thresholds; the model must have the contract's three initializers."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    tensors = {tensor.name: tensor for tensor in copy.graph.initializer}
+    for name, value in (
+        (contract.SCORE_THRESHOLD, thresholds.score),
+        (contract.IOU_THRESHOLD, thresholds.iou),
+        (contract.MAX_DETECTIONS, thresholds.max_detections),
+    ):
+        old = numpy_helper.to_array(tensors[name])
+        tensors[name].CopyFrom(numpy_helper.from_array(np.full(old.shape, value, old.dtype), name))
+    return copy
+
+
+def with_raw_outputs(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A copy whose outputs are followed by `raw_boxes` and `raw_scores`."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    known = {item.name: item for item in model.graph.value_info}
+    copy.graph.output.extend(known.get(name, onnx.ValueInfoProto(name=name)) for name in RAW)
+    return copy
+
+
+def tail_alone(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model's own tail: from `raw_boxes` and `raw_scores` to the four outputs."""
+    return Extractor(model).extract_model(list(RAW), list(contract.OUTPUTS))
