@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isomer import files
 from isomer.dataset import canonical
@@ -57,18 +58,18 @@ def already_done(run: RunFolder) -> bool:
     return True
 
 
-def finish(run: RunFolder, steps: int, weights: Path, metrics: Metrics, **facts) -> None:
-    """Mark a run as done: `weights` is the file that is exported, `metrics` what it reaches on the val split."""
+def finish(run: RunFolder, steps: int, weights: Path, metrics: dict[str, Any], **facts: Any) -> None:
+    """Mark a run as done: `weights` is the file that is exported, `metrics` (Metrics.to_json) its val split's."""
     run.update(
         state="done",
         finished=now(),
         steps=steps,
         weights=str(weights.relative_to(run.path)),
         weights_sha256=files.sha256_of_file(weights),
-        metrics=metrics.to_json(),
+        metrics=metrics,
         **facts,
     )
-    say(f"run {run.name!r} is done: val mAP {_three_digits(metrics.mAP)}, AP50 {_three_digits(metrics.AP50)}")
+    say(f"run {run.name!r} is done: val mAP {_digits(metrics['mAP'])}, AP50 {_digits(metrics['AP50'])}")
 
 
 def trained(options: Run, framework: str) -> tuple[RunFolder, Dataset]:
@@ -149,7 +150,7 @@ class TrainLog:
     def evaluated(self, step: int, metrics: Metrics) -> None:
         """After an evaluation of the val split; its time does not count as training."""
         self._log("val", step, **metrics.to_json())
-        say(f"step {step}: val mAP {_three_digits(metrics.mAP)}, AP50 {_three_digits(metrics.AP50)}")
+        say(f"step {step}: val mAP {_digits(metrics.mAP)}, AP50 {_digits(metrics.AP50)}")
         self._restart_clock()
 
     def _log(self, split: str, step: int, **values) -> None:
@@ -159,5 +160,5 @@ class TrainLog:
         self._clock, self._clock_step = time.monotonic(), self._step
 
 
-def _three_digits(value: float | None) -> str:
+def _digits(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
