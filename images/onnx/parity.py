@@ -11,7 +11,7 @@ import onnx
 import onnxruntime
 from rich.console import Console
 from rich.table import Table
-from session import open_session
+from session import open_session, run
 
 from isomer import contract, files, native, parity, progress
 from isomer.contract import Thresholds
@@ -145,7 +145,7 @@ def detect(
 ) -> list[dict]:
     """A model's detections on a picture as COCO results, with the dataset's class ids; unknown classes are left out."""
     batch = _batch(model.about["channels"], pixels)
-    boxes, numbers, scores, count = session.run(list(contract.OUTPUTS), {contract.INPUT: batch})
+    boxes, numbers, scores, count = run(session, **{contract.INPUT: batch})
     rows = slice(int(count[0]))
     found = native.Detections(boxes[0][rows], numbers[0][rows], scores[0][rows])
     ids = {name: number for number, name in enumerate(dataset.classes, start=1)}

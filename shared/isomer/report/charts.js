@@ -71,8 +71,9 @@
   addEventListener("resize", resize);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   // paper is white whatever the screen is
-  addEventListener("beforeprint", drawAll);
-  addEventListener("afterprint", drawAll);
+  const paper = (on) => () => { document.documentElement.classList.toggle("paper", on); drawAll(); };
+  addEventListener("beforeprint", paper(true));
+  addEventListener("afterprint", paper(false));
 
   const toggle = (figure) => figure.classList.toggle("large");
   document.querySelectorAll(".picture").forEach((figure) => {

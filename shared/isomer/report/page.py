@@ -14,6 +14,7 @@ import jinja2
 from markupsafe import Markup
 
 from isomer.contract import Thresholds
+from isomer.dataset.canonical import Dataset
 from isomer.evaluation import RECALLS, SIZES, precision_recall
 from isomer.report.collect import Collected, Subject
 from isomer.report.pictures import GROUPS, choose, css_colour
@@ -21,6 +22,8 @@ from isomer.run import now
 
 HERE = Path(__file__).parent
 MOST_CURVES = 12  # precision-recall charts; a dataset may have hundreds of classes
+# What run.json and config.json hold besides: shown elsewhere on the page, or of no use to a reader.
+NOT_PROVENANCE = {"metrics", "provenance", "data", "weights"}
 MOST_CLASSES = 40  # rows of the table by class
 
 
@@ -69,7 +72,7 @@ def render(collected: Collected) -> str:
     compared = [subject for subject in collected.subjects if subject.model]
     return environment.get_template("page.html.j2").render(
         dataset=dataset,
-        about=dataset.about,
+        lede=_lede(dataset),
         split=collected.split,
         subjects=list(enumerate(collected.subjects)),
         models=[(index, subject) for index, subject in enumerate(collected.subjects) if subject.model],
@@ -89,13 +92,20 @@ def render(collected: Collected) -> str:
         pictures=choose(collected.split, collected.subjects, threshold),
         groups=GROUPS,
         threshold=threshold,
-        gates=[(index, subject, _levels(subject.gate)) for index, subject in enumerate(collected.subjects)],
         provenance=_provenance(collected.subjects),
         charts=Markup(_script_json(_charts(collected, classes))),
         made=now(),
         style=Markup(_read("vendor/uPlot.min.css") + _read("style.css")),
         script=Markup(_read("vendor/uPlot.iife.min.js") + _read("charts.js")),
     )
+
+
+def _lede(dataset: Dataset) -> str:
+    """What the dataset is, in a line."""
+    count = len(dataset.classes)
+    splits = ", ".join(f"{count['images']} {name}" for name, count in dataset.about["splits"].items())
+    parts = [f"{count} {'class' if count == 1 else 'classes'}", f"{splits} pictures"]
+    return " · ".join([*parts, *(dataset.about[key] for key in ("source", "licence") if dataset.about.get(key))])
 
 
 def _read(name: str) -> str:
@@ -149,44 +159,13 @@ def _log_chart(subjects: list[Subject], group: str, title: str, split: str, keys
     return {"group": group, "title": title, "x": "epoch", "y": "", "series": series}
 
 
-def _levels(gate: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """A gate's checks by level, each level with its worst figure in terms of its limit."""
-    if gate is None:
-        return []
-    levels: dict[str, list[dict]] = {}
-    for check in gate["checks"]:
-        levels.setdefault(str(check["level"]), []).append(check)
-    return [
-        {
-            "name": name,
-            "checks": checks,
-            "passed": all(check["passed"] for check in checks),
-            "worst": max((check for check in checks if _is_number(check["value"])), key=_strain, default=None),
-        }
-        for name, checks in levels.items()
-    ]
-
-
-def _strain(check: dict[str, Any]) -> float:
-    """How much of its limit a check uses."""
-    if not _is_number(check["limit"]) or not check["limit"]:
-        return 0.0
-    return check["value"] / check["limit"]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _provenance(subjects: list[Subject]) -> dict[str, list[Any]]:
     """Rows of the provenance table: a key, and each run's value (None where it has none)."""
-    hidden = {"metrics", "weights", "provenance"}
     columns = []
     for subject in subjects:
-        facts = {key: value for key, value in subject.record.items() if key not in hidden}
-        facts |= {f"config.{key}": value for key, value in subject.config.items() if key not in facts}
-        columns.append(_flat(facts | subject.record.get("provenance", {})))
-    keys = dict.fromkeys(key for column in columns for key in column)
+        facts = {key: value for key, value in subject.record.items() if key not in NOT_PROVENANCE}
+        columns.append(_flat(facts | subject.record.get("provenance", {}) | subject.config))
+    keys = dict.fromkeys(key for column in columns for key in column if key not in NOT_PROVENANCE)
     return {key: [column.get(key) for column in columns] for key in keys}
 
 
@@ -236,5 +215,5 @@ def short(value: Any) -> str:
 
 
 def words(key: str) -> str:
-    """`config.eval_every` -> `eval every`."""
-    return key.removeprefix("config.").replace("_", " ").replace(".", " · ")
+    """`recipe.weight_decay` -> `recipe · weight decay`."""
+    return key.replace("_", " ").replace(".", " · ")

@@ -1,0 +1,177 @@
+"""The page: everything that was measured is on it, and it needs nothing from outside."""
+
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+from made_up import add_run, compare
+
+from isomer import files, parity
+from isomer.dataset import canonical
+from isomer.errors import UserError
+from isomer.report.collect import collect
+from isomer.report.page import figure, render, short
+
+
+def page(volume) -> str:
+    return render(collect(volume, "toys"))
+
+
+def text(html: str) -> str:
+    """What a reader sees, in one line."""
+    body = re.sub(r"<(script|style|title|symbol).*?</\1>", "", html[html.index("<body>") :], flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+def test_figures_are_those_of_the_comparison(full_volume):
+    seen = text(page(full_volume))
+    report = parity.read(full_volume.reports / "toys")
+    for model in report["models"]:
+        for key in ("mAP", "AP50", "AP75", "precision", "recall", "F1"):
+            assert f"{model['metrics'][key]:.3f}" in seen
+        assert model["sha256"] in seen
+        for values in model["metrics"]["per_class"].values():
+            assert f"{values['AP50']:.3f}" in seen
+    assert f"both {report['agreement'][0]['both']}" in seen
+    assert f"AP50 differs by {report['verdict']['gap']:.3f}" in seen
+    assert "9.4 MB" in seen
+    assert "4.2·10⁻⁷" in seen, "the gate's figures"
+    assert "abababababab" in seen, "the git revision"
+
+
+def test_curves_are_the_logged_ones(full_volume):
+    html = page(full_volume)
+    charts = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
+    loss, quality, *curves = charts
+    logged = [json.loads(line) for line in (full_volume.runs / "toys-tf" / "metrics.jsonl").read_text().splitlines()]
+    assert loss["series"][0]["y"] == [line["loss"] for line in logged if line["split"] == "train"]
+    assert [series["label"] for series in quality["series"]] == ["tf mAP", "tf AP50", "torch mAP", "torch AP50"]
+    assert [chart["title"] for chart in curves] == ["circle", "square", "triangle"]
+    assert all(len(series["y"]) == 101 for chart in curves for series in chart["series"])
+
+
+def test_self_contained(full_volume):
+    html = page(full_volume)
+    loaded = re.findall(r"""(?:src|href|action)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", html)
+    targets = {target for pair in loaded for target in pair if target}
+    assert targets
+    assert all(target.startswith(("#", "data:")) for target in targets)
+    assert len(html) < 5e6
+
+
+def test_a_dozen_pictures_each_once_with_every_detector(full_volume):
+    html = page(full_volume)
+    assert len(re.findall(r'<symbol id="p\d+"', html)) == 12
+    assert len(set(re.findall(r'<symbol id="(p\d+)"', html))) == 12
+    assert html.count('<div class="panel">') == 12 * 3
+    seen = text(html)
+    assert seen.index("Best") < seen.index("Typical") < seen.index("Worst")
+
+
+def test_failed_comparison_says_why(full_volume):
+    compare(full_volume, {"torch": 0.5, "tf": 30})
+    seen = text(page(full_volume))
+    assert "The models do not agree" in seen
+    assert "more than --max-gap 0.05" in seen
+
+
+def test_one_framework(volume):
+    add_run(volume, "torch", noise=2)
+    compare(volume, {"torch": 2})
+    seen = text(page(volume))
+    assert "One model, nothing to compare it with" in seen
+    assert "toys-torch is the only published model" in seen
+
+
+def test_run_that_is_not_evaluated_yet(volume):
+    add_run(volume, "torch", noise=2)
+    folder = volume.runs / "toys-torch"
+    (folder / "gate.json").unlink()
+    (folder / "run.json").write_text('{"run": "toys-torch", "state": "started"}')
+    line = '{"step": 10, "epoch": 0.3, "split": "train", "loss": null, "lr": 0.1}\n{"step": 20, "ep'
+    (folder / "metrics.jsonl").write_text(line)
+    seen = text(page(volume))
+    assert "Nothing is compared yet" in seen
+    assert "not finished" in seen
+
+
+def test_dataset_without_any_run(volume):
+    assert "No run of this dataset yet" in text(page(volume))
+
+
+def test_out_of_date_is_said(full_volume):
+    (full_volume.models / "toys-tf.onnx").write_bytes(b"another")
+    (full_volume.models / "toys-torch.onnx").unlink()
+    seen = text(page(full_volume))
+    assert "The model toys-tf has changed since it was compared" in seen
+    dataset_json = full_volume.datasets / "toys" / "dataset.json"
+    files.write_json(dataset_json, json.loads(dataset_json.read_text()) | {"sha256": "0" * 64})
+    assert "toys-tf was trained on an earlier version" in text(page(full_volume))
+
+
+def test_several_runs_of_one_framework_go_by_their_names(full_volume):
+    shutil.copytree(full_volume.runs / "toys-tf", full_volume.runs / "longer")
+    labels = [subject.label for subject in collect(full_volume, "toys").subjects]
+    assert labels == ["longer", "toys-tf", "torch"]
+
+
+def test_names_are_text_not_html(full_volume):
+    folder = full_volume.datasets / "toys"
+    for path in (folder / "dataset.json", full_volume.reports / "toys" / "parity.json"):
+        path.write_text(path.read_text().replace('"circle"', '"</script><b>1.x"'))
+    html = page(full_volume)
+    assert "<b>1.x" not in html
+    assert "&lt;b&gt;1.x" in html
+
+
+def test_many_classes(volume):
+    folder = volume.datasets / "toys"
+    dataset = canonical.load(folder)
+    splits = {name: dataset.split(name).pictures for name in canonical.SPLITS}
+    classes = (*dataset.classes, *(f"class {number}" for number in range(90)))
+    canonical.write(folder, classes, splits, {})
+    compare(volume, {"torch": 2, "tf": 3})
+    seen = text(page(volume))
+    assert "The 40 classes with most boxes of 93" in seen
+    assert "triangle" in seen
+
+
+def test_unknown_dataset(volume):
+    with pytest.raises(UserError, match="Known: toys"):
+        collect(volume, "toy")
+
+
+def test_numbers_for_people():
+    assert figure(3.14159e-7) == "3.1·10⁻⁷"
+    assert (figure(0.002), figure(0), figure(None)) == ("0.002", "0", "–")
+    assert (short("ab" * 32), short("sha256:" + "ab" * 32), short("main")) == ("abababababab", "abababababab", "main")
+
+
+@pytest.mark.skipif(not shutil.which("chromium"), reason="Chromium is not installed")
+def test_opens_in_a_browser_without_a_complaint(full_volume, tmp_path):
+    path = tmp_path / "index.html"
+    path.write_text(page(full_volume))
+    done = subprocess.run(
+        [
+            "chromium",
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=2000",
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "CONSOLE" not in done.stderr, done.stderr
+    assert done.stdout.count("<canvas") == 5, "loss, quality, and one curve a class"
