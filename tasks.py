@@ -13,11 +13,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
 from invoke import Collection
 
 from isomer import flags
-from launcher import engines, options, project, steps, verbs
+from launcher import engines, exporting, options, project, steps, verbs
+from launcher.exporting import TOOLS
 from launcher.step import script
 from launcher.verbs import Parsed
-
-TOOLS = "onnx"  # the image that holds no framework
 
 
 def of_script(name: str, help_line: str, image: str, script_name: str, cls: type) -> None:
@@ -45,13 +44,9 @@ def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) 
 def export(image: str) -> None:
     """export-NAME: the framework's core, then head and tail around it, then the gate, which publishes."""
 
-    def body(core: Parsed, assemble: Parsed, engine: Parsed) -> None:
-        steps.run(
-            engines.choose(engine.flags.engine),
-            script(image, "export", core.argv, core.flags.device),
-            script(TOOLS, "assemble", assemble.argv),
-            script(TOOLS, "gate", assemble.argv),
-        )
+    def body(core: Parsed, around: Parsed, engine: Parsed) -> None:
+        chosen = engines.choose(engine.flags.engine)
+        steps.run(chosen, *exporting.steps(image, {**core.typed, **around.typed}))
 
     help_line = f"Export a {image} run, prove it against {image}, publish it."
     add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Engine), body))

@@ -17,6 +17,7 @@ from isomer.errors import EXIT_TERMINATED
 from launcher.project import ROOT
 
 GRACE_SECONDS = 7.0  # between asking a step to stop and killing it
+_running: set[subprocess.Popen] = set()
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ def run(command: Command, *, foreground: bool = False, on_stop: Callable[[], Non
         stdin=None if foreground else subprocess.DEVNULL,
         process_group=None if foreground else 0,
     )
+    _running.add(child)
     try:
         code = child.wait()
     except BaseException:
@@ -63,6 +65,8 @@ def run(command: Command, *, foreground: bool = False, on_stop: Callable[[], Non
         if on_stop:
             on_stop()
         raise
+    finally:
+        _running.discard(child)
     return code if code >= 0 else 128 - code
 
 
@@ -79,6 +83,12 @@ def stop(child: subprocess.Popen, own_group: bool = True) -> None:
         else:
             child.kill()
     child.wait()
+
+
+def stop_all() -> None:
+    """Stop what other threads run: an interrupt reaches the main thread alone."""
+    for child in list(_running):
+        stop(child)
 
 
 def terminate_like_interrupt() -> None:

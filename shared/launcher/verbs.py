@@ -19,9 +19,14 @@ from launcher.step import existing
 
 @dataclass(frozen=True)
 class Parsed:
-    """The flags a verb was given: as their dataclass, and as the command line that repeats those that were typed."""
+    """The flags of a verb.
+
+    flags: their dataclass, defaults filled in; typed: the values of those that were typed, as words;
+    argv: the command line that repeats those.
+    """
 
     flags: Any
+    typed: dict[str, Any]
     argv: list[str | Path]
 
 
@@ -84,7 +89,7 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
     parser.error = functools.partial(_refuse, verb)
     values = vars(parser.parse_args([str(word) for word in argv]))
     repeated = {item.name for item in flags.fields(cls) if item.metadata["repeatable"]}
-    return Parsed(cls(**{k: tuple(v or ()) if k in repeated else v for k, v in values.items()}), argv)
+    return Parsed(cls(**{k: tuple(v or ()) if k in repeated else v for k, v in values.items()}), typed, argv)
 
 
 def _refuse(verb: str, message: str) -> None:

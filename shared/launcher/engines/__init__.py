@@ -1,11 +1,13 @@
 """The engines, small modules of one shape:
 
     unavailable()            why it cannot be used here, or None
+    version(), place()       what it is, and where it keeps what it makes
     gpu()                    what stands for the GPUs it would use, or None
     prepare(image, device)   make the image's environment when it is missing or stale
     build(image)             make it anew as far as something changed
     describe(image)          what there is of it, in words
     is_ready(image, device)  whether it is there and fits
+    IN_BACKGROUND            whether prepare may go on while another step runs
     run(step)                run a step to its end in a prepared environment, and give its exit code
 
 Each stops its step when the launcher is interrupted or terminated.

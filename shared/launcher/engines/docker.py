@@ -17,6 +17,7 @@ from launcher.process import Command
 from launcher.step import Step, provenance
 
 NAME = "docker"
+IN_BACKGROUND = False  # a build says much, and takes the whole processor
 INSIDE = Path("/opt/isomer")  # the repository's place in an image
 DATA_INSIDE = Path("/data")
 INPUTS_LABEL = "isomer.inputs"
@@ -61,6 +62,15 @@ def unavailable() -> str | None:
 @cache
 def gpu() -> str | None:
     return "the NVIDIA runtime" if "nvidia" in client().info().get("Runtimes", {}) else None
+
+
+def version() -> str:
+    return f"Docker {client().version()['Version']}, compose.yaml"
+
+
+def place() -> Path:
+    """Where the engine keeps its images (its own disk, when it runs elsewhere)."""
+    return Path(client().info()["DockerRootDir"])
 
 
 def image_tag(image: str) -> str:

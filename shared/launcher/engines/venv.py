@@ -22,6 +22,7 @@ from launcher.process import Command
 from launcher.step import Step, provenance
 
 NAME = "venv"
+IN_BACKGROUND = True  # uv says little, and downloads more than it works
 VENVS = project.STATE / "venvs"
 MARKER = "complete"
 PYTHON = "3.11"  # what the locks are made for
@@ -39,6 +40,15 @@ def gpu() -> str | None:
     asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
     done = subprocess.run(asked, capture_output=True, text=True, check=False)
     return "; ".join(done.stdout.split("\n")).strip("; ") or None if done.returncode == 0 else None
+
+
+def version() -> str:
+    return "environments made by uv"
+
+
+def place() -> Path:
+    """Where the environments lie."""
+    return VENVS
 
 
 def lock_of(image: str, device: str = "auto") -> Path:
@@ -83,7 +93,8 @@ build = prepare  # an environment is made from its lock alone: there when whole,
 
 def describe(image: str) -> str:
     """Where the environment is."""
-    return str(folder(image).relative_to(project.ROOT)) if is_ready(image) else "no environment yet"
+    what = f"{folder(image).relative_to(project.ROOT)} from {lock_of(image).name}"
+    return what if is_ready(image) else "no environment yet"
 
 
 @contextlib.contextmanager

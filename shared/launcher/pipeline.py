@@ -1,0 +1,159 @@
+"""`./inv pipeline`: the main job. A stage is skipped when its result is there and still holds."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from functools import partial
+from types import ModuleType
+
+from isomer import flags
+from isomer.errors import CheckFailed, UserError
+from isomer.flags import Train
+from launcher import engines, exporting, process, project, steps
+from launcher.exporting import TOOLS
+from launcher.state import State, gap
+from launcher.step import Step, script
+from launcher.verbs import Parsed
+
+DRAWN = "shapes"  # the dataset that is made when it is not there
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the progress: `is_done` looks whether its result still holds, `steps` make it."""
+
+    name: str
+    is_done: Callable[[], bool]
+    steps: list[Step]
+
+
+def run(given: Parsed) -> None:
+    options = given.flags
+    state = State(
+        project.make_volume(),
+        options.data,
+        tuple(project.chosen("framework", options.frameworks, project.frameworks())),
+    )
+    _check_gap(options.max_gap)
+    if options.data != DRAWN:
+        state.volume.dataset(options.data)
+    engine = engines.choose(options.engine)
+    engines.check_device(engine, options.device)
+    stages = plan(state, given)
+    start = time.monotonic()
+    worked = [_go_through(engine, stage, f"[{number}/{len(stages)}]", stages) for number, stage in enumerate(stages, 1)]
+    took = _clock(time.monotonic() - start)
+    print(f"\nall {len(stages)} stages are done, in {took}" if any(worked) else "\neverything is done already")
+    close(state)
+
+
+def plan(state: State, given: Parsed) -> list[Stage]:
+    """The stages of the main job, in order."""
+    train = {item.name for item in fields(Train)} - {"run"}
+    typed = {key: value for key, value in given.typed.items() if key in train}
+    argv = flags.to_argv(Train, typed)
+    config = Train(**{key: getattr(given.flags, key) for key in train})
+    data = ["--data", state.data]
+    device = {"device": typed["device"]} if "device" in typed else {}
+
+    stages = [Stage(f"data-make {DRAWN}", state.has_dataset, [script(TOOLS, "data_make", [DRAWN])])]
+    for name in state.frameworks:
+        is_done = partial(state.is_trained, name, config)
+        stages.append(Stage(f"train-{name}", is_done, [script(name, "train", argv, config.device)]))
+    for name in state.frameworks:
+        is_done = partial(state.is_published, name)
+        stages.append(Stage(f"export-{name}", is_done, exporting.steps(name, {"data": state.data, **device})))
+    models = [word for name in state.runs() for word in ("--model", name)]
+    compare = script(TOOLS, "parity", [*data, *models, "--max-gap", given.flags.max_gap])
+    stages.append(Stage("parity", partial(state.is_compared, given.flags.max_gap), [compare]))
+    stages.append(Stage("report", state.is_reported, [script(TOOLS, "report", data)]))
+    return stages if state.data == DRAWN else stages[1:]
+
+
+def _go_through(engine: ModuleType, stage: Stage, number: str, stages: list[Stage]) -> bool:
+    """Do a stage if it must be done; whether it was."""
+    if stage.is_done():
+        print(f"{number} {stage.name}: done already", flush=True)
+        return False
+    print(f"\n{number} {stage.name}", flush=True)
+    start = time.monotonic()
+    with _meanwhile(engine, stages):
+        try:
+            steps.run(engine, *stage.steps)
+        except steps.StepFailed:
+            # a comparison that says no has an answer too, and the page shows it
+            if stage.name != "parity" or not stage.is_done():
+                raise
+    print(f"{number} {stage.name} took {_clock(time.monotonic() - start)}", flush=True)
+    return True
+
+
+@contextlib.contextmanager
+def _meanwhile(engine: ModuleType, stages: list[Stage]) -> Iterator[None]:
+    """Make the environments of later stages while this one works: downloads leave the processor alone."""
+    images = dict.fromkeys(step.image for stage in stages for step in stage.steps)
+    todo = [image for image in images if not engine.is_ready(image)] if engine.IN_BACKGROUND else []
+
+    def prepare() -> None:
+        for image in todo:
+            # the stage that needs it tries again, and says what went wrong
+            with contextlib.suppress(UserError):
+                engine.prepare(image)
+
+    worker = threading.Thread(target=prepare, daemon=True)
+    if todo:
+        worker.start()
+    try:
+        yield
+    except BaseException:
+        todo.clear()
+        process.stop_all()
+        raise
+
+
+def close(state: State) -> None:
+    """The table, the page's path, and the verdict.
+
+    Raises:
+        CheckFailed: the models do not agree.
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    found = state.parity()
+    passed = found["verdict"]["passed"]
+    table = Table(title=f"{state.data}: {found['images']} {found['split']} pictures")
+    for heading in ("model", "mAP", "AP50", "latency p50", "p95", "file", "gate", "parity"):
+        table.add_column(heading, justify="left" if heading in ("model", "gate", "parity") else "right")
+    for model in found["models"]:
+        metrics = [_figure(model["metrics"][key]) for key in ("mAP", "AP50")]
+        latency = [f"{model['latency_ms'][key]:.1f} ms" for key in ("p50", "p95")]
+        size = f"{model['bytes'] / 1e6:.1f} MB"
+        verdicts = ("passed" if ok else "FAILED" for ok in (state.gate(model["name"]).get("passed"), passed))
+        table.add_row(model["name"], *metrics, *latency, size, *verdicts)
+    Console().print(table)
+    print(f"page: {state.page}")
+    if not passed:
+        raise CheckFailed(f"no parity: {'; '.join(found['verdict']['reasons'])}")
+
+
+def _check_gap(word: str) -> None:
+    """Refuse at once what parity would refuse after the training."""
+    try:
+        value = gap(word)
+    except ValueError:
+        value = -1.0
+    if value is not None and not 0 <= value <= 1:
+        raise UserError(f"--max-gap {word}: give a difference in AP50 from 0 to 1, or none for the table alone")
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
