@@ -147,7 +147,8 @@ def summary(dataset: Dataset) -> str:
     """One line of numbers: pictures and boxes of each split, and the classes."""
     counts = dataset.about["splits"]
     splits = ", ".join(f"{name} {counts[name]['images']} images {counts[name]['boxes']} boxes" for name in counts)
-    return f"{splits}; {len(dataset.classes)} classes ({', '.join(dataset.classes)})"
+    many = "class" if len(dataset.classes) == 1 else "classes"
+    return f"{splits}; {len(dataset.classes)} {many} ({', '.join(dataset.classes)})"
 
 
 def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Picture, ...]], about: dict) -> Dataset:

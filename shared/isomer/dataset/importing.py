@@ -58,13 +58,15 @@ def import_folder(
     Raises:
         UserError: nothing can be made of the source; `target` is then as it was.
     """
-    shares = splits.parse_shares(shares_text) if shares_text else None
+    shares = None if shares_text is None else splits.parse_shares(shares_text)
     tree = Tree(source)
     chosen, evidence = formats.choose(tree, format_name)
     progress.say(f"format {chosen.NAME}: {evidence}")
     reading = chosen.read(tree)
     account = Account(list(reading.left_out))
-    found = _inspected(tree, _matched(tree, reading, account), account)
+    matched = _matched(tree, reading, account)
+    declared = reading.splits | {item.split for item in matched if item.split}
+    found = _inspected(tree, matched, account)
     _settle_boxes(found, account)
     with files.replacing_folder(target) as temporary:
         (temporary / canonical.IMAGES).mkdir()
@@ -78,7 +80,7 @@ def import_folder(
         labels = {item.path: [box.label for box in item.boxes] for item in kept}
         if shares is None:
             own = {item.path: item.split for item in kept if item.split}
-            _refuse_empty(reading.splits | {item.split for item in found if item.split}, own, account)
+            _refuse_empty(declared, own, account)
             division, account.division = splits.complete(own, labels, seed)
         else:
             division = splits.divide(labels, dict(zip(canonical.SPLITS, shares, strict=True)), seed)

@@ -117,16 +117,18 @@ class Tree:
 
         A name counts with its suffix first, then without. Of equal names in several folders that one is meant whose
         folders agree best with the name's own, then with the annotation's name (`instances_val.json` and `val/`),
-        then with the annotation's place.
+        then with the annotation's place; at last capitals count.
         """
         several: list[str] = []
         for name in picture.names:
-            parts = [part for part in re.split(r"[\\/]+", _key(name)) if part not in ("", ".", "..")]
-            if not parts:
+            written = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+            if not written:
                 continue
-            last = parts[-1]
+            *parts, last = map(_key, written)
             found = self._by_name[last] or self._by_stem[last] or self._by_stem[PurePosixPath(last).stem]
-            nearest = _nearest(found, parts[:-1], picture.annotation)
+            nearest = _nearest(found, parts, picture.annotation)
+            exact = [path for path in nearest if written[-1] in (PurePosixPath(path).name, PurePosixPath(path).stem)]
+            nearest = exact or nearest
             if len(nearest) == 1:
                 return nearest
             several = several or nearest

@@ -1,0 +1,58 @@
+"""The format of a folder is detected with evidence, and what is not known is answered with what is."""
+
+import json
+
+import pytest
+
+from isomer.dataset import formats
+from isomer.dataset.source import Tree
+from isomer.errors import UserError
+
+XML = "<annotation></annotation>"
+COCO = json.dumps({"images": [], "annotations": [], "categories": []})
+
+
+def test_every_module_of_the_package_is_a_format():
+    assert {"coco", "voc"} <= formats.formats().keys()
+    for one in formats.formats().values():
+        assert one.ACCEPTS
+        assert callable(one.read)
+
+
+@pytest.mark.parametrize(("name", "text", "expected"), [("a.xml", XML, "voc"), ("b/c.json", COCO, "coco")])
+def test_detection_names_its_evidence(tmp_path, name, text, expected):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(text)
+    chosen, evidence = formats.choose(Tree(tmp_path), None)
+    assert chosen.NAME == expected
+    assert name in evidence
+
+
+def test_nothing_known_lists_what_is_there_and_what_would_do(tmp_path):
+    (tmp_path / "labels.txt").touch()
+    with pytest.raises(UserError, match=r"1 \.txt.*coco: COCO.*voc: Pascal VOC"):
+        formats.choose(Tree(tmp_path), None)
+
+
+def test_two_formats_ask_for_the_flag_and_take_it(tmp_path):
+    (tmp_path / "a.xml").write_text(XML)
+    (tmp_path / "a.json").write_text(COCO)
+    with pytest.raises(UserError, match=r"coco .*voc .*--format"):
+        formats.choose(Tree(tmp_path), None)
+    assert formats.choose(Tree(tmp_path), "voc")[0].NAME == "voc"
+
+
+def test_a_format_that_is_not_there_or_not_known(tmp_path):
+    (tmp_path / "a.xml").write_text(XML)
+    with pytest.raises(UserError, match=r"--format coco: nothing of it.*1 \.xml"):
+        formats.choose(Tree(tmp_path), "coco")
+    with pytest.raises(UserError, match=r"unknown format 'vok'; did you mean 'voc'"):
+        formats.choose(Tree(tmp_path), "vok")
+
+
+def test_a_file_or_nothing_is_no_source(tmp_path):
+    (tmp_path / "a.json").write_text(COCO)
+    with pytest.raises(UserError, match="is a file: give the folder"):
+        Tree(tmp_path / "a.json")
+    with pytest.raises(UserError, match="there is no folder"):
+        Tree(tmp_path / "b")
