@@ -64,7 +64,8 @@ def run_main(main: Callable[[], None]) -> NoReturn:
 
 def _disk_sentence(error: OSError) -> str | None:
     """A sentence for the failures of a disk that a user can mend; None for anything else."""
-    where = error.filename or "the data volume"
+    # a failed copy names its source first, its target second
+    where = error.filename2 or error.filename or "the data volume"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left on the disk while writing {where}: free some space and run the same command again"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
