@@ -198,10 +198,9 @@ def show(report: dict) -> None:
         )
     for note in report["verdict"]["notes"]:
         progress.say(f"note: {note}")
-    if report["verdict"]["passed"]:
-        gap, limit = report["verdict"]["gap"], report["verdict"]["max_gap"]
-        said = "" if gap is None else f": AP50 differs by {gap:.3f}" + ("" if limit is None else f", at most {limit:g}")
-        progress.say(f"parity{said}")
+    gap, limit = report["verdict"]["gap"], report["verdict"]["max_gap"]
+    if report["verdict"]["passed"] and gap is not None:
+        progress.say(f"parity: AP50 differs by {gap:.3f}" + ("" if limit is None else f", at most {limit:g}"))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def class_colour(number: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw(pixels: np.ndarray, found: Detections, classes: tuple[str, ...]) -> Image.Image:
+def draw(pixels: np.ndarray, found: Detections, classes: tuple[str, ...], with_scores: bool = True) -> Image.Image:
     """A picture, uint8 [height, width, 3] RGB, with its detections; the best are drawn last, on top."""
     image = Image.fromarray(pixels)
     scale = max(1, -(-READABLE // min(image.size)))
@@ -32,7 +32,8 @@ def draw(pixels: np.ndarray, found: Detections, classes: tuple[str, ...]) -> Ima
         top, left, bottom, right = box * (image.height, image.width, image.height, image.width)
         colour = class_colour(int(number))
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
-        _label(pen, image.size, left, top, f"{classes[int(number) - 1]} {score:.2f}", colour, font)
+        text = classes[int(number) - 1] + (f" {score:.2f}" if with_scores else "")
+        _label(pen, image.size, left, top, text, colour, font)
     return image
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from isomer import files, parity
+from isomer.contract import Thresholds
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset, Split
 from isomer.run import RunFolder
@@ -42,6 +43,11 @@ class Collected:
     subjects: list[Subject]
     parity: dict[str, Any] | None
     warnings: list[str]
+
+    @property
+    def score_threshold(self) -> float:
+        """Above which detections are shown: what the published models do."""
+        return self.parity["score_threshold"] if self.parity else Thresholds.score
 
 
 def collect(volume: Volume, name: str) -> Collected:

@@ -13,11 +13,10 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from isomer.contract import Thresholds
 from isomer.dataset.canonical import Dataset
 from isomer.evaluation import RECALLS, SIZES, precision_recall
 from isomer.report.collect import Collected, Subject
-from isomer.report.pictures import GROUPS, choose, css_colour
+from isomer.report.pictures import GROUPS, Shown, css_colour
 from isomer.run import now
 
 HERE = Path(__file__).parent
@@ -42,8 +41,8 @@ class Row:
         return None if first is None or last is None else last - first
 
 
-def render(collected: Collected) -> str:
-    """The page as one self-contained HTML document."""
+def render(collected: Collected, pictures: list[Shown]) -> str:
+    """The page as one self-contained HTML document, with these pictures."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -60,7 +59,6 @@ def render(collected: Collected) -> str:
         "short": short,
         "words": words,
     }
-    threshold = collected.parity["score_threshold"] if collected.parity else Thresholds.score
     dataset = collected.dataset
     boxes = Counter(dataset.classes[box.category - 1] for picture in collected.split.pictures for box in picture.boxes)
     # most boxes first where there are too many for one table
@@ -89,9 +87,9 @@ def render(collected: Collected) -> str:
         ],
         by_size=[Row(name, [subject.model["metrics"]["by_size"][name] for subject in compared]) for name in SIZES],
         colours={name: css_colour(number) for number, name in enumerate(dataset.classes, start=1)},
-        pictures=choose(collected.split, collected.subjects, threshold),
+        pictures=pictures,
         groups=GROUPS,
-        threshold=threshold,
+        threshold=collected.score_threshold,
         provenance=_provenance(collected.subjects),
         charts=Markup(_script_json(_charts(collected, classes))),
         made=now(),

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from isomer.contract import Thresholds
 from isomer.dataset.canonical import Box, Picture, Split
 from isomer.drawing import class_colour
 from isomer.evaluation import Score, score_pictures
-from isomer.report.collect import Subject
+from isomer.report.collect import Collected
 
 GROUPS = ("best", "typical", "worst")
 PER_GROUP = 4
@@ -30,9 +29,13 @@ class Frame:
     y: float
     width: float
     height: float
-    colour: str
+    category: int
     label: str
     score: float | None = None
+
+    @property
+    def colour(self) -> str:
+        return css_colour(self.category)
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,20 @@ class Panel:
 class Shown:
     """A picture on the page."""
 
-    id: int
-    file_name: str
-    width: int
-    height: int
+    picture: Picture
     data: str  # data: URL
     group: str
     panels: list[Panel]
 
 
-def choose(split: Split, subjects: list[Subject], score_threshold: float = Thresholds.score) -> list[Shown]:
+def choose(collected: Collected) -> list[Shown]:
     """A dozen pictures: those that all detectors together did best, as usual, and worst at.
 
     Without detections the first dozen, with the ground truth alone.
     """
-    judged = [(index, subject) for index, subject in enumerate(subjects) if subject.model]
-    scores = [score_pictures(split, subject.results, score_threshold) for _, subject in judged]
+    split = collected.split
+    judged = [(index, subject) for index, subject in enumerate(collected.subjects) if subject.model]
+    scores = [score_pictures(split, subject.results, collected.score_threshold) for _, subject in judged]
     if not scores:
         return [_shown(split, picture, "", [_truth(split, picture)]) for picture in split.pictures[: 3 * PER_GROUP]]
     shown = []
@@ -110,12 +111,12 @@ def _panel(split: Split, title: str, index: int, score: Score) -> Panel:
 
 def _box_frame(split: Split, kind: str, box: Box) -> Frame:
     name = split.classes[box.category - 1]
-    return Frame(kind, box.x, box.y, box.width, box.height, css_colour(box.category), name)
+    return Frame(kind, box.x, box.y, box.width, box.height, box.category, name)
 
 
 def _result_frame(split: Split, kind: str, result: dict) -> Frame:
     category = result["category_id"]
-    return Frame(kind, *result["bbox"], css_colour(category), split.classes[category - 1], result["score"])
+    return Frame(kind, *result["bbox"], category, split.classes[category - 1], result["score"])
 
 
 def css_colour(category: int) -> str:
@@ -124,9 +125,7 @@ def css_colour(category: int) -> str:
 
 
 def _shown(split: Split, picture: Picture, group: str, panels: list[Panel]) -> Shown:
-    return Shown(
-        picture.id, picture.file_name, picture.width, picture.height, _embed(split.load(picture)), group, panels
-    )
+    return Shown(picture, _embed(split.load(picture)), group, panels)
 
 
 def _embed(pixels: np.ndarray) -> str:

@@ -38,7 +38,8 @@ def test_writes_the_page_and_says_where(root):
     path = root / "reports" / "pets" / "index.html"
     assert str(path) in done.stdout
     assert "<h1>pets</h1>" in path.read_text()
-    assert [item.name for item in path.parent.iterdir()] == ["index.html"], "no temporary file stays"
+    assert sorted(item.name for item in path.parent.iterdir()) == ["index.html", "pictures"], "no temporary file stays"
+    assert [item.name for item in (path.parent / "pictures").iterdir()] == ["1.png"]
 
 
 def test_unknown_dataset(root):

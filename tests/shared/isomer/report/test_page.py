@@ -7,16 +7,20 @@ import subprocess
 
 import pytest
 from made_up import add_run, compare
+from PIL import Image
 
 from isomer import files, parity
 from isomer.dataset import canonical
 from isomer.errors import UserError
 from isomer.report.collect import collect
 from isomer.report.page import figure, render, short
+from isomer.report.pictures import choose
+from isomer.report.side_by_side import write_pictures
 
 
 def page(volume) -> str:
-    return render(collect(volume, "toys"))
+    collected = collect(volume, "toys")
+    return render(collected, choose(collected))
 
 
 def text(html: str) -> str:
@@ -68,6 +72,20 @@ def test_a_dozen_pictures_each_once_with_every_detector(full_volume):
     assert html.count('<div class="panel">') == 12 * 3
     seen = text(html)
     assert seen.index("Best") < seen.index("Typical") < seen.index("Worst")
+
+
+def test_pictures_side_by_side(full_volume):
+    collected = collect(full_volume, "toys")
+    chosen = choose(collected)
+    folder = full_volume.reports / "toys" / "pictures"
+    write_pictures(folder, collected, chosen[1:])
+    write_pictures(folder, collected, chosen)
+    assert len(list(folder.iterdir())) == 12
+    shown = chosen[0]
+    with Image.open(folder / shown.picture.file_name) as image:
+        assert image.width > 3 * shown.picture.width
+    write_pictures(folder, collected, chosen[:2])
+    assert len(list(folder.iterdir())) == 2, "those of an earlier report are gone"
 
 
 def test_failed_comparison_says_why(full_volume):
