@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from isomer.dataset.canonical import Dataset
 from isomer.evaluation import RECALLS, SIZES, precision_recall
 from isomer.report.collect import Collected, Subject
-from isomer.report.pictures import GROUPS, Shown, css_colour
+from isomer.report.pictures import Shown, css_colour
 from isomer.run import now
 
 HERE = Path(__file__).parent
@@ -87,8 +88,7 @@ def render(collected: Collected, pictures: list[Shown]) -> str:
         ],
         by_size=[Row(name, [subject.model["metrics"]["by_size"][name] for subject in compared]) for name in SIZES],
         colours={name: css_colour(number) for number, name in enumerate(dataset.classes, start=1)},
-        pictures=pictures,
-        groups=GROUPS,
+        groups={name: list(group) for name, group in groupby(pictures, key=lambda shown: shown.group)},
         threshold=collected.score_threshold,
         provenance=_provenance(collected.subjects),
         charts=Markup(_script_json(_charts(collected, classes))),

@@ -116,7 +116,9 @@ def test_run_that_is_not_evaluated_yet(volume):
 
 
 def test_dataset_without_any_run(volume):
-    assert "No run of this dataset yet" in text(page(volume))
+    html = page(volume)
+    assert "No run of this dataset yet" in text(html)
+    assert html.count('<div class="panel">') == 12, "the ground truth alone"
 
 
 def test_out_of_date_is_said(full_volume):
