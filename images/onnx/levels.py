@@ -82,9 +82,8 @@ def detections(model: onnx.ModelProto, core: Core, native: NativePredictions) ->
     """Level 3: our tail and the framework's NMS on the framework's raw outputs."""
     columns = _columns(model, core)
     ids = np.argsort(columns) + 1  # the model's class id of each of the core's
-    tail = tail_alone(model)
     nearby = [replace(native.thresholds, iou=native.thresholds.iou + step) for step in (0.0, ROUNDING, -ROUNDING)]
-    sessions = [open_session(with_thresholds(tail, thresholds)) for thresholds in nearby]
+    sessions = [open_session(tail_alone(with_thresholds(model, thresholds))) for thresholds in nearby]
     pairs, unmatched, gap, first = 0, 0, 0.0, ""
     for probe in native.probes():
         for index, theirs in enumerate(probe.detections):

@@ -228,11 +228,13 @@ def _names_inside(model: onnx.ModelProto) -> Iterator[Finding]:
     """Raw tensors and thresholds, owed by every model that was made from a core."""
     if "core_sha256" not in metadata(model):
         return
-    constants = {tensor.name for tensor in model.graph.initializer}
+    # one that nothing reads could be changed without any effect
+    read = {name for node in nodes(model.graph) for name in node.input}
+    constants = {tensor.name for tensor in model.graph.initializer} & read
     names = (contract.SCORE_THRESHOLD, contract.IOU_THRESHOLD, contract.MAX_DETECTIONS)
     missing = [name for name in names if name not in constants]
     if missing:
-        yield Finding("initializers", f"without {', '.join(missing)}", "an optimiser folded or renamed them")
+        yield Finding("initializers", f"without {', '.join(missing)}, or unused", "an optimiser folded or renamed them")
     if not has_raw(model):
         yield Finding("tensors", "without raw_boxes and raw_scores", "an optimiser folded or renamed them")
 
