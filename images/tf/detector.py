@@ -1,0 +1,61 @@
+"""A trained run, ready to look at pictures: the two functions that evaluation, prediction and the gate ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from inputs import normalise, resize
+from model import Core, Task
+from recipe import Recipe
+
+from isomer.contract import Thresholds
+from isomer.native import Detections
+from isomer.run import RunFolder
+
+WEIGHTS = "last.h5"  # "last.weights.h5" would be another format to Keras
+
+
+class Detector:
+    """TensorFlow end to end: pixels to raw boxes and scores, and TensorFlow's own NMS."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        # one signature for all pictures: another trace would cost seconds
+        signature = [tf.TensorSpec([None, None, None, 3], tf.uint8)]
+        self._raw = tf.function(lambda pixels: core(normalise(resize(pixels, core.size))), signature)
+
+    def raw(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As isomer.native.Raw."""
+        boxes, scores = self._raw(pixels)
+        return boxes.numpy(), scores.numpy()
+
+
+def load(run: RunFolder, weights: Path, classes: int) -> Detector:
+    """The detector of a trained run."""
+    core = Core(task(run, classes))
+    core.model.built = True  # its parts are, which Keras does not see from outside
+    core.model.load_weights(weights)
+    return Detector(core)
+
+
+def task(run: RunFolder, classes: int) -> Task:
+    """The task of a run, as its config.json has it."""
+    config = run.config()
+    numbers = {key: tuple(value) if isinstance(value, list) else value for key, value in config["recipe"].items()}
+    return Task(config["size"], classes, Recipe(**numbers))
+
+
+def nms(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> Detections:
+    """TensorFlow's NMS class by class, as isomer.native.Nms."""
+    kept = []
+    for column in np.flatnonzero((scores > thresholds.score).any(axis=0)):
+        chosen = tf.image.non_max_suppression(
+            boxes, scores[:, column], thresholds.max_detections, thresholds.iou, thresholds.score
+        )
+        kept += [(anchor, column) for anchor in chosen.numpy()]
+    anchors, columns = np.array(kept, int).reshape(-1, 2).T
+    found = scores[anchors, columns]
+    best = np.argsort(-found, kind="stable")[: thresholds.max_detections]
+    return Detections(boxes[anchors[best]], columns[best] + 1, found[best])

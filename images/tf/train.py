@@ -1,0 +1,39 @@
+"""train-tf: the Model Garden's RetinaNet on a canonical dataset."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import quiet  # noqa: F401 (before tensorflow)
+from recipe import Recipe
+
+from isomer import training
+from isomer.dataset import canonical
+from isomer.errors import run_main
+from isomer.flags import Train, parse
+from isomer.run import start_or_resume
+from isomer.training import Plan
+from isomer.volume import Volume
+
+
+def main() -> None:
+    options = parse(Train, prog="train-tf")
+    volume = Volume.from_environment()
+    dataset = canonical.load(volume.dataset(options.data))
+    train, val = dataset.split("train"), dataset.split("val")
+    numbers = Recipe() if options.lr is None else Recipe(lr=options.lr)
+    if options.device == "gpu":
+        import device  # TensorFlow takes seconds to import: only where its answer decides whether there is a run
+
+        device.choose(options.device)
+    run = start_or_resume(volume, dataset, options, "tf", dataclasses.asdict(numbers))
+    if training.already_done(run):
+        return
+
+    import trainer
+
+    trainer.train(run, dataset, train, val, options, Plan.of(options, len(train.pictures)), numbers)
+
+
+if __name__ == "__main__":
+    run_main(main)
