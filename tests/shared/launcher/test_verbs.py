@@ -1,0 +1,121 @@
+"""What each verb runs, command by command, against a mock context; and what it refuses before anything runs."""
+
+from __future__ import annotations
+
+import pytest
+import tasks
+from invoke import Exit, MockContext
+
+
+def call(verb: str, **words):
+    return tasks.namespace[verb](MockContext(), **words)
+
+
+def scripts(commands) -> list[list[str]]:
+    """The scripts that were run, with their arguments, whatever the engine."""
+    found = []
+    for command in commands:
+        first = next(index for index, word in enumerate(command.argv) if word.endswith(".py"))
+        found.append([word.rsplit("/", 1)[-1] if word.endswith(".py") else word for word in command.argv[first:]])
+    return found
+
+
+def test_only_what_was_typed_is_handed_on(commands, venv_engine):
+    call("train-torch", epochs="2", data="raccoon", eval_every="1", fresh=True)
+    typed = ["train.py", "--data", "raccoon", "--epochs", "2", "--eval-every", "1", "--fresh"]
+    (ran,) = scripts(commands)
+    assert sorted(ran) == sorted(typed) and ran[0] == "train.py"
+    assert commands[0].argv[1] == "images/torch/train.py"
+
+
+def test_export_is_three_steps_of_two_images(commands, venv_engine):
+    call("export-tf", data="raccoon", channels="bgr", device="cpu")
+    assert scripts(commands) == [
+        ["export.py", "--data", "raccoon", "--device", "cpu"],
+        ["assemble.py", "--data", "raccoon", "--run", "raccoon-tf", "--channels", "bgr"],
+        ["gate.py", "--data", "raccoon", "--run", "raccoon-tf", "--channels", "bgr"],
+    ]
+    assert [command.argv[1].split("/")[1] for command in commands] == ["tf", "onnx", "onnx"]
+
+
+def test_repeated_flags(commands, venv_engine):
+    call("parity", model=["shapes-tf", "shapes-torch"], max_gap="none")
+    assert scripts(commands) == [
+        ["parity.py", "--model", "shapes-tf", "--model", "shapes-torch", "--max-gap", "none"]
+    ]
+
+
+def test_both_engines_run_the_same_script_with_the_same_flags(commands, venv_engine, monkeypatch):
+    call("train-tf", steps="5", engine="venv")
+    monkeypatch.setattr("launcher.engines.docker.unavailable", lambda: None)
+    monkeypatch.setattr("launcher.engines.docker.gpu", lambda: None)
+    monkeypatch.setattr("launcher.engines.docker.is_ready", lambda *_: True)
+    monkeypatch.setattr("launcher.engines.docker.built", lambda _: None)
+    call("train-tf", steps="5", engine="docker")
+    by_venv, by_docker = scripts(commands)
+    assert by_venv == by_docker == ["train.py", "--steps", "5"]
+
+
+def test_the_steps_know_where_they_come_from(commands, venv_engine):
+    call("train-torch")
+    env = commands[0].env
+    assert env["ISOMER_ENGINE"] == "venv" and env["ISOMER_ENVIRONMENT"].startswith("torch-")
+    assert len(env["ISOMER_LOCK_SHA256"]) == 64 and env["ISOMER_GIT_DIRTY"] in ("true", "false", "unknown")
+
+
+def test_a_failed_step_fails_the_verb_with_its_code_and_stops_there(commands, venv_engine, monkeypatch):
+    monkeypatch.setattr("launcher.process.run", lambda command, **_: commands.append(command) or 7)
+    with pytest.raises(Exit) as stopped:
+        call("export-torch")
+    assert stopped.value.code == 7 and "export.py" in stopped.value.message
+    assert len(commands) == 1
+
+
+def test_the_command_is_shown_before_it_runs(commands, venv_engine, capsys):
+    call("train-torch", run="it's mine")
+    shown = capsys.readouterr().out
+    assert commands[0].line() in shown
+    assert """'it'"'"'s mine'""" in shown
+
+
+@pytest.mark.parametrize(
+    ("verb", "words", "says"),
+    [
+        ("train-torch", {"epochs": "many"}, "--epochs: 'many' is not a whole number"),
+        ("train-torch", {"size": "32"}, "--size"),
+        ("train-tf", {"device": "tpu"}, "auto, cpu, gpu"),
+        ("train-tf", {"engine": "podman"}, "docker, venv"),
+        ("train-tf", {"device": "gpu"}, "no GPU"),
+        ("data-make", {"kind": "circles"}, "'circles' is not one of shapes"),
+        ("data-import", {"path": "/no/such/folder", "name": "x"}, "no such file or folder: /no/such/folder"),
+        ("data-import", {"path": "."}, "--name"),
+        ("check", {"file": "/no/such/model.onnx"}, "/no/such/model.onnx"),
+        ("pipeline", {"frameworks": "torch,jax"}, "unknown framework 'jax'"),
+        ("pipeline", {"frameworks": "jax"}, "Known: tf, torch"),
+        ("pipeline", {"data": "unheard"}, "unknown dataset 'unheard'"),
+        ("pipeline", {"max_gap": "wide"}, "--max-gap wide"),
+        ("pipeline", {"max_gap": "2"}, "--max-gap 2"),
+        ("conflicts", {"image": "torch"}, "two images"),
+        ("conflicts", {"image": "torch,jax"}, "unknown image 'jax'"),
+        ("build", {"image": "jax"}, "Known: onnx, tf, torch"),
+        ("test", {"image": "jax"}, "unknown image 'jax'"),
+        ("clean", {"data": True}, "--yes"),
+    ],
+)
+def test_bad_input_is_a_sentence_before_anything_runs(commands, venv_engine, verb, words, says):
+    with pytest.raises(Exit) as stopped:
+        call(verb, **words)
+    assert stopped.value.code == 2 and says in stopped.value.message
+    assert commands == []
+
+
+def test_docker_asked_for_without_an_engine(commands, no_docker):
+    with pytest.raises(Exit, match="docker engine cannot be used: no Docker engine answers"):
+        call("train-torch", engine="docker")
+    assert commands == []
+
+
+def test_the_engine_of_the_environment_is_taken(commands, venv_engine, monkeypatch, capsys):
+    monkeypatch.setenv("ISOMER_ENGINE", "venv")
+    call("report")
+    assert "engine: venv (as asked)" in capsys.readouterr().out
