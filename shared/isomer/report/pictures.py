@@ -104,8 +104,9 @@ def _truth(split: Split, picture: Picture) -> Panel:
 
 def _panel(split: Split, title: str, index: int, score: Score) -> Panel:
     frames = [_box_frame(split, "missed", box) for box in score.missed]
-    frames += [_result_frame(split, "wrong", result) for result in score.wrong[::-1]]
     frames += [_result_frame(split, "right", result) for result in score.right[::-1]]
+    # dashed, so that a right one of another class still shows below
+    frames += [_result_frame(split, "wrong", result) for result in score.wrong[::-1]]
     return Panel(title, index, frames, score.at_threshold.F1)
 
 
