@@ -24,8 +24,8 @@ def build(classes: int, thresholds: Thresholds) -> onnx.GraphProto:
     score threshold; of two boxes of a class whose IoU is above the IoU threshold the better one stays.
     """
     build = GraphBuilder(PREFIX)
-    score_threshold = build.named_constant(contract.SCORE_THRESHOLD, np.array(thresholds.score, np.float32))
-    iou_threshold = build.named_constant(contract.IOU_THRESHOLD, np.array(thresholds.iou, np.float32))
+    score_threshold = build.named_constant(contract.SCORE_THRESHOLD, np.array([thresholds.score], np.float32))
+    iou_threshold = build.named_constant(contract.IOU_THRESHOLD, np.array([thresholds.iou], np.float32))
     most = build.named_constant(contract.MAX_DETECTIONS, np.array([thresholds.max_detections], np.int64))
 
     anchors = build.op("Shape", contract.RAW_SCORES, start=1, end=2)

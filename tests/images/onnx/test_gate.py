@@ -233,7 +233,7 @@ def test_tail_with_another_overlap(bench):
     bench.assemble()
 
     def allow_more_overlap(model):
-        model.graph.initializer.append(numpy_helper.from_array(np.array(0.3, np.float32), "more"))
+        model.graph.initializer.append(numpy_helper.from_array(np.array([0.3], np.float32), "more"))
         node = next(node for node in model.graph.node if node.op_type == "NonMaxSuppression")
         model.graph.node.insert(0, helper.make_node("Add", [node.input[3], "more"], ["overlap"]))
         node.input[3] = "overlap"
