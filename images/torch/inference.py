@@ -10,7 +10,6 @@ from torchvision.ops import nms
 from data import resize
 from isomer.contract import Thresholds
 from isomer.dataset.canonical import Dataset
-from isomer.errors import UserError
 from isomer.native import Detections
 from isomer.run import RunFolder
 from isomer.training import trained_weights
@@ -52,16 +51,3 @@ def detections(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) ->
     return Detections(
         all_boxes[anchors[order]].numpy(), columns[order].numpy() + 1, best.values[: thresholds.max_detections].numpy()
     )
-
-
-def choose_device(name: str) -> torch.device:
-    """What `--device` means here.
-
-    Raises:
-        UserError: a GPU is asked for and there is none that torch can use.
-    """
-    if name == "gpu" and not torch.cuda.is_available():
-        raise UserError(
-            "--device gpu: torch finds no GPU here (`nvidia-smi` shows the driver's view); --device cpu works"
-        )
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -56,7 +56,8 @@ class Core(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         logits, deltas = self.detector(images)
         boxes = decode(deltas, self.detector.anchors)
-        return boxes[..., [1, 0, 3, 2]].clamp(0, 1), functional.softmax(logits, dim=-1)[..., 1:]
+        xmin, ymin, xmax, ymax = boxes.clamp(0, 1).split(1, dim=-1)
+        return torch.cat([ymin, xmin, ymax, xmax], dim=-1), functional.softmax(logits, dim=-1)[..., 1:]
 
 
 def normalise(pixels: Tensor) -> Tensor:

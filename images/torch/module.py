@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
 
 import lightning
 import torch
 from loss import ssd_loss
 from model import Detector
+from recipe import Recipe
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from data import Positions, TrainingPictures
 from isomer.training import Plan
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How the weights are found; saved in the run's config.json. AdamW, linear warm-up, cosine down to zero."""
-
-    lr: float = 4e-3
-    weight_decay: float = 0.05
-    warmup: float = 0.1  # share of all steps
-    gradient_norm: float = 5.0
 
 
 class TrainingModule(lightning.LightningModule):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from inference import choose_device, detections, load
-
 from isomer.errors import run_main
 from isomer.flags import Predict, parse
 from isomer.predicting import predict
@@ -12,9 +10,12 @@ from isomer.training import trained
 
 def main() -> None:
     options = parse(Predict, prog="predict-torch")
-    device = choose_device(options.device)
     run, dataset = trained(options, "torch")
-    predict(run, dataset, options, load(run, dataset, device).raw, detections)
+
+    import device  # torch takes seconds to import: only where there is something to do
+    from inference import detections, load
+
+    predict(run, dataset, options, load(run, dataset, device.choose(options.device)).raw, detections)
 
 
 if __name__ == "__main__":

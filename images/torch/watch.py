@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,9 @@ class Watch(lightning.Callback):
         trainer.logger.log_metrics({name: value for name, value in figures.items() if value is not None}, step)
         if (metrics.mAP or 0) >= (self.metrics.get("mAP") or 0):
             self.metrics = metrics.to_json()
-            with files.replacing(self.best_weights) as temporary:
-                torch.save({"step": step, "detector": module.detector.state_dict()}, temporary)
+            stream = io.BytesIO()  # torch.save to a full disk gives a RuntimeError that does not say so
+            torch.save({"step": step, "detector": module.detector.state_dict()}, stream)
+            files.write_bytes(self.best_weights, stream.getvalue())
         self.evaluated = step
         self.save(trainer)
 

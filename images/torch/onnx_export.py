@@ -1,0 +1,63 @@
+"""The core as one ONNX file of the contract's opset and IR version."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from pathlib import Path
+
+import onnx
+import torch
+from model import Core
+
+from isomer import contract
+from isomer.errors import CheckFailed
+
+TRACED_BATCH = 2  # the exporter takes an axis of one for a constant
+
+
+def write(core: Core, path: Path) -> None:
+    """Export the core with a dynamic batch; float32, in evaluation mode, on the CPU, in one file."""
+    # a copy: native predictions go on on the device
+    core = copy.deepcopy(core).to("cpu", torch.float32).eval()
+    images = torch.zeros(TRACED_BATCH, 3, core.detector.size, core.detector.size)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            core,
+            (images,),
+            dynamo=True,
+            opset_version=contract.OPSET,
+            input_names=[contract.CORE_INPUT],
+            output_names=["boxes", "scores"],
+            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+            verbose=False,
+        )
+    model = program.model_proto
+    # The exporter always writes IR version 10. What 9 and 10 added are other number types, overloads and metadata of
+    # nodes (here: Python stack traces): without those the file is one of version 8.
+    model.ir_version = contract.IR_VERSION
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, model.graph):
+        part.ClearField("metadata_props")
+    onnx.save(model, path)
+
+
+def check(path: Path, size: int) -> None:
+    """Look at what was written: the exporter may write something else than was asked for, with only a warning."""
+    model = onnx.load(path)
+    onnx.checker.check_model(model, full_check=True)
+    opsets = {entry.domain: entry.version for entry in model.opset_import if entry.version}
+    outside = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
+    (images,) = model.graph.input
+    shape = [dimension.dim_param or dimension.dim_value for dimension in images.type.tensor_type.shape.dim]
+    wrong = {
+        f"opset {opsets.get('')}, not {contract.OPSET}": opsets.get("") != contract.OPSET,
+        f"IR version {model.ir_version}, not {contract.IR_VERSION}": model.ir_version != contract.IR_VERSION,
+        f"operators of {outside}": outside,
+        f"a frozen batch of {shape[0]}": not isinstance(shape[0], str),
+        f"input shape {shape[1:]}": shape[1:] != [3, size, size],
+        "weights in another file": any(weight.external_data for weight in model.graph.initializer),
+    }
+    found = [what for what, holds in wrong.items() if holds]
+    if found:
+        raise CheckFailed(f"torch.onnx.export wrote {', '.join(found)}: another torch version than the lock's?")
