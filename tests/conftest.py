@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "shared"))
+sys.path[:0] = [str(ROOT / "shared"), str(ROOT)]
 
 # Inside an image: the folder of its scripts, as the launcher names it.
 SCRIPTS = os.environ.get("ISOMER_SCRIPTS")

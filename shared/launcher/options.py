@@ -21,7 +21,7 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(Train, Engine):
-    """The main job: train, export, compare, report; resumes by itself."""
+    """The main job: train, export, compare, report."""
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
@@ -29,7 +29,7 @@ class Pipeline(Train, Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Test(Engine, Image):
-    """Check style, run the host's tests and each image's own inside it."""
+    """Check style, run the host's tests and the images' own."""
 
     slow: bool = flag(False, "the slow tests too")
 

@@ -42,7 +42,7 @@ class Inv(Program):
 
     def print_task_help(self, name: str) -> None:
         made = self.collection[name]
-        items = list(getattr(made, "flag_items", {}).values())
+        items = made.body.flag_items
         words = "".join(f" {item.name.upper()}" for item in items if item.metadata["positional"])
         print(f"Usage: ./inv {name}{words} [--flag VALUE …]\n\n  {made.__doc__}\n")
         rows = []

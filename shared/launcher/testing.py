@@ -39,10 +39,9 @@ def run(given: Parsed) -> None:
     slow = given.flags.slow
     parts = []
     if given.flags.image is None:
-        parts += [
-            _timed("style", lambda: _host("ruff", "check") or _host("ruff", "format", "--check")),
-            _timed("host", lambda: _host("pytest", *pytest_options(slow), *host_folders())),
-        ]
+        pytest = ("pytest", *pytest_options(slow), *host_folders())
+        parts.append(_timed("style", lambda: _host("ruff", "check") or _host("ruff", "format", "--check")))
+        parts.append(_timed("host", lambda: _host(*pytest, ISOMER_TEST_ENGINE=engine.NAME)))
     parts += [_timed(f"image {name} ({engine.NAME})", lambda name=name: _inside(engine, name, slow)) for name in names]
     print("\n" + "\n".join(f"{_verdict(part):>6}  {part.name}  {part.seconds:.0f} s" for part in parts), flush=True)
     failed = [part.name for part in parts if part.code != 0]
@@ -83,8 +82,8 @@ def _inside(engine: ModuleType, image: str, slow: bool) -> int:
     return engine.run(step(image, slow))
 
 
-def _host(tool: str, *arguments: str) -> int:
-    command = Command((sys.executable, "-m", tool, *arguments))
+def _host(tool: str, *arguments: str, **env: str) -> int:
+    command = Command((sys.executable, "-m", tool, *arguments), env)
     process.show(command)
     return process.run(command)
 

@@ -68,7 +68,8 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
         auto_shortflags=False,
         help={key: flags.help_text(item) for key, item in items.items()},
     )
-    made.flag_items = items
+    # on the function: invoke copies tasks deeply, and fields cannot be copied
+    run.flag_items = list(items.values())
     return made
 
 

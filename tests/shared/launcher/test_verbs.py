@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-import tasks
 from invoke import Exit, MockContext
+
+import tasks
 
 
 def call(verb: str, **words):
@@ -40,9 +41,7 @@ def test_export_is_three_steps_of_two_images(commands, venv_engine):
 
 def test_repeated_flags(commands, venv_engine):
     call("parity", model=["shapes-tf", "shapes-torch"], max_gap="none")
-    assert scripts(commands) == [
-        ["parity.py", "--model", "shapes-tf", "--model", "shapes-torch", "--max-gap", "none"]
-    ]
+    assert scripts(commands) == [["parity.py", "--model", "shapes-tf", "--model", "shapes-torch", "--max-gap", "none"]]
 
 
 def test_both_engines_run_the_same_script_with_the_same_flags(commands, venv_engine, monkeypatch):
