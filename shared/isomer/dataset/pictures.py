@@ -67,15 +67,19 @@ class Header:
         }[self.orientation]
 
 
-def inspect(path: Path) -> Header:
+def inspect(path: Path, *, whole: bool = True) -> Header:
     """Read a picture's header.
+
+    Without `whole`, a PNG's EXIF counts only if it stands before the pixels, as it nearly always does: behind them it
+    cannot be found without decoding them.
 
     Raises:
         PictureError: it is not a picture that can be read.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         raw_mode = _raw_mode(image)  # first: for its EXIF a PNG is decoded, which forgets this
-        orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+        exif = image.getexif() if whole or image.format != "PNG" or "exif" in image.info else {}
+        orientation = exif.get(ExifTags.Base.Orientation, 1)
         orientation = orientation if orientation in range(1, 9) else 1
         changes = []
         if orientation != 1:
@@ -98,7 +102,7 @@ def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
     Raises:
         PictureError: the pixels cannot be decoded to the end.
     """
-    with _opened(path) as image:
+    with opened(path) as image:
         image.load()
         upright = _eight_bits(ImageOps.exif_transpose(image)) if header.changes else None
     if upright is not None:
@@ -117,7 +121,8 @@ def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: Path) -> Iterator[Image.Image]:
+    """The picture file, opened; whatever is wrong with it, then or in the block, becomes a PictureError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF and large pictures are no matter, or an error below
