@@ -59,9 +59,11 @@ def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[C
     culprit: tuple[float, NativeProbe] | None = None
     for probe in native.probes():
         *_, boxes, scores = run(session, **{the_contract.INPUT: _as_taken(model, probe.pixels)})
-        gaps = diagnosis.gaps((boxes, scores), (probe.boxes, probe.scores[..., columns]))
-        for name, gap in zip(worst, gaps, strict=True):
-            worst[name] = max(worst[name], (gap, f"probe {probe.name}"))
+        ours, theirs = (boxes, scores), (probe.boxes, probe.scores[..., columns])
+        gaps = diagnosis.gaps(ours, theirs)
+        for name, gap, one, two in zip(worst, gaps, ours, theirs, strict=True):
+            if gap >= worst[name][0]:
+                worst[name] = (gap, f"probe {probe.name}{_place(one, two)}")
         if culprit is None or max(gaps) > culprit[0]:
             culprit = (max(gaps), probe)
     assert culprit is not None, "a split has pictures"
@@ -162,6 +164,14 @@ def _as_taken(model: onnx.ModelProto, pixels: np.ndarray) -> np.ndarray:
 def _columns(model: onnx.ModelProto, core: Core) -> list[int]:
     """For each class of the model, its column in the core's scores."""
     return class_columns(core.classes, check.classes(model) or ())
+
+
+def _place(ours: np.ndarray, theirs: np.ndarray) -> str:
+    """Where two raw tensors differ most, in words."""
+    if ours.shape != theirs.shape:
+        return f", shape {list(ours.shape)} instead of {list(theirs.shape)}"
+    picture, anchor, column = np.unravel_index(np.abs(ours - theirs).argmax(), ours.shape)
+    return f", picture {picture}, anchor {anchor}, column {column}"
 
 
 def _finite(value: float) -> float | None:

@@ -152,14 +152,10 @@ def _input(model: onnx.ModelProto) -> Iterator[Finding]:
     if len(shape) != 4 or shape[3] != 3:
         cause = "channels first (NCHW)" if len(shape) == 4 and shape[1] == 3 else ""
         yield Finding(where, f"shape {_words(shape)} where [batch, height, width, 3] is asked for", cause)
-        return
-    for name, size in zip(("batch", "height", "width"), shape, strict=False):
+    for name, size in zip(("batch", "height", "width"), shape if shape[3:] == [3] else shape[:1], strict=False):
         if isinstance(size, int):
-            yield Finding(
-                where,
-                f"{name} is fixed to {size} and must be free",
-                "traced with an example picture, without dynamic axes",
-            )
+            cause = "traced with an example picture, without dynamic axes"
+            yield Finding(where, f"{name} is fixed to {size} and must be free", cause)
 
 
 def _outputs(model: onnx.ModelProto) -> Iterator[Finding]:
