@@ -42,12 +42,19 @@ def show(command: Command) -> None:
     print(f"$ {command.line()}", flush=True)
 
 
-def run(command: Command, *, foreground: bool = False, on_stop: Callable[[], None] | None = None) -> int:
+def run(
+    command: Command,
+    *,
+    foreground: bool = False,
+    ask_to_stop: Callable[[], bool] | None = None,
+    on_stop: Callable[[], None] | None = None,
+) -> int:
     """Run a command to its end and give its exit code.
 
     Args:
         foreground: leave it the terminal (a shell, a container with a TTY); else it reads nothing and has a
             process group of its own, so that Ctrl-C reaches the step once, from here.
+        ask_to_stop: asks what the command stands for (a container); false when there is nothing to ask yet.
         on_stop: called when the command was asked to stop and did not, or may have left something behind.
     """
     child = subprocess.Popen(
@@ -61,7 +68,7 @@ def run(command: Command, *, foreground: bool = False, on_stop: Callable[[], Non
     try:
         code = child.wait()
     except BaseException:
-        stop(child, own_group=not foreground)
+        stop(child, own_group=not foreground, ask=ask_to_stop)
         if on_stop:
             on_stop()
         raise
@@ -70,10 +77,11 @@ def run(command: Command, *, foreground: bool = False, on_stop: Callable[[], Non
     return code if code >= 0 else 128 - code
 
 
-def stop(child: subprocess.Popen, own_group: bool = True) -> None:
+def stop(child: subprocess.Popen, own_group: bool = True, ask: Callable[[], bool] | None = None) -> None:
     """Ask a process to stop as Ctrl-C would; kill it and its group when it does not in time."""
-    with suppress(ProcessLookupError):
-        child.send_signal(signal.SIGINT)
+    if ask is None or not ask():
+        with suppress(ProcessLookupError):
+            child.send_signal(signal.SIGINT)
     deadline = time.monotonic() + GRACE_SECONDS
     with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
         child.wait(deadline - time.monotonic())

@@ -108,7 +108,8 @@ def build(image: str) -> None:
     made = Command(("docker", "compose", "build", "--build-arg", f"INPUTS={inputs}", image), _caller())
     process.show(made)
     if process.run(made) != 0:
-        raise UserError(f"could not build the image of {image} (see above)")
+        hint = "" if "ISOMER_BASE_IMAGE" in os.environ else "; ISOMER_BASE_IMAGE names a base where no registry is reached"
+        raise UserError(f"could not build the image of {image} (see above){hint}")
 
 
 def describe(image: str) -> str:
@@ -151,7 +152,21 @@ def run(step: Step) -> int:
     name = f"isomer-{step.image}-{secrets.token_hex(4)}"
     made = command(step, name)
     process.show(made)
-    return process.run(made, foreground=_has_terminal(), on_stop=lambda: remove(name))
+    # the compose command would leave at once and its container behind
+    return process.run(
+        made, foreground=_has_terminal(), ask_to_stop=lambda: interrupt(name), on_stop=lambda: remove(name)
+    )
+
+
+def interrupt(name: str) -> bool:
+    """What Ctrl-C does, to the step in a container; false when there is no such container."""
+    from docker.errors import APIError, NotFound
+
+    try:
+        client().containers.get(name).kill("SIGINT")
+    except (NotFound, APIError):
+        return False
+    return True
 
 
 def remove(name: str) -> None:

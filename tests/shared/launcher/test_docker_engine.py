@@ -131,18 +131,30 @@ def test_the_exit_code_of_a_step_comes_back(engine, root, tmp_path):
     assert launch(root, tmp_path / "volume", "import sys; sys.exit(7)").wait(60) == 7
 
 
-@pytest.mark.parametrize("deaf", ["", "import signal; signal.signal(2, signal.SIG_IGN); "])
-def test_an_interrupt_stops_the_container_within_ten_seconds(engine, root, tmp_path, deaf):
-    started = launch(root, tmp_path / "volume", deaf + "import time; print('up', flush=True); time.sleep(60)")
+UP = "import pathlib, time; print('up', flush=True); "
+SAVES = """
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    time.sleep(2)
+    pathlib.Path("/data/saved").touch()
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "saves"),
+    [(UP + SAVES, True), (f"import signal; signal.signal(2, signal.SIG_IGN); {UP}time.sleep(60)", False)],
+)
+def test_an_interrupt_lets_the_step_save_and_leaves_no_container(engine, root, tmp_path, code, saves):
+    started = launch(root, tmp_path / "volume", code)
     lines = []
     while "up\n" not in lines:
         lines.append(started.stdout.readline())
-    name = lines[0].split("--name ")[1].split()[0]
+    name = "".join(lines).split("--name ")[1].split()[0]
     before = time.monotonic()
     started.send_signal(signal.SIGINT)
     assert started.wait(20) == 130
     assert time.monotonic() - before < 10
-    left = subprocess.run(
-        ["docker", "ps", "-aq", "--filter", f"name={name}"], capture_output=True, text=True, check=True
-    )
-    assert left.stdout == ""
+    assert (tmp_path / "volume" / "saved").exists() == saves
+    command = ["docker", "ps", "-aq", "--filter", f"name={name}"]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
