@@ -157,7 +157,7 @@ def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Pictur
     `about` holds what the source says of itself (source, format, licence, options). The dataset's sha256 covers
     classes, splits, boxes and picture bytes, sorted by file name, so neither order nor machine changes it.
     """
-    hashes = {}
+    cocos = {}
     counts = {}
     per_class: Counter[int] = Counter()
     for name in SPLITS:
@@ -181,19 +181,27 @@ def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Pictur
         files.write_json(folder / f"{name}.json", coco)
         counts[name] = {"images": len(coco["images"]), "boxes": len(coco["annotations"])}
         per_class.update(item["category_id"] for item in coco["annotations"])
-        hashes[name] = [coco, [files.sha256_of_file(split.path(picture)) for picture in split.pictures]]
-    content = files.to_json({"classes": classes, "splits": hashes})
+        cocos[name] = coco
     value = {
         "name": about.pop("name", folder.name),
         "classes": [
             {"id": number, "name": name, "boxes": per_class[number]} for number, name in enumerate(classes, start=1)
         ],
         "splits": counts,
-        "sha256": hashlib.sha256(content.encode()).hexdigest(),
+        "sha256": content_sha256(folder, classes, cocos),
         **about,
     }
     files.write_json(folder / "dataset.json", value)
     return load(folder)
+
+
+def content_sha256(folder: Path, classes: tuple[str, ...], cocos: dict[str, dict]) -> str:
+    """The hash over classes, the splits' COCO values and the bytes of their pictures, which are read for it."""
+    hashes = {
+        name: [coco, [files.sha256_of_file(folder / IMAGES / item["file_name"]) for item in coco["images"]]]
+        for name, coco in cocos.items()
+    }
+    return hashlib.sha256(files.to_json({"classes": classes, "splits": hashes}).encode()).hexdigest()
 
 
 def _box_order(box: Box) -> tuple:
