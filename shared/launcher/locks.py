@@ -1,10 +1,13 @@
-"""`./inv lock`: every requirements*.in that is installed, compiled to its lock with hashes."""
+"""`./inv lock`: every requirements*.in that is installed, compiled to its lock with hashes; the base image's digest."""
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
 from pathlib import Path
 
+from isomer import files
 from isomer.errors import UserError
 from launcher import process, project
 from launcher.process import Command
@@ -34,3 +37,30 @@ def run(given: Parsed) -> None:
         process.show(made)
         if process.run(made) != 0:
             raise UserError(f"could not lock {source.relative_to(project.ROOT)} (see above); its old lock is unchanged")
+    if given.flags.upgrade:
+        renew_base()
+
+
+BASE = re.compile(r"^(ARG BASE_IMAGE=)([^@\s]+)@(sha256:[0-9a-f]{64})$", re.MULTILINE)
+
+
+def renew_base() -> None:
+    """Write the digest that the base image's tag has now into every Dockerfile.
+
+    Raises:
+        UserError: the registry does not answer; nothing is changed.
+    """
+    dockerfiles = [project.IMAGES / name / "Dockerfile" for name in project.images()]
+    tag = BASE.search(dockerfiles[0].read_text())[2]
+    made = Command(("docker", "buildx", "imagetools", "inspect", tag, "--format", "{{.Manifest.Digest}}"))
+    process.show(made)
+    try:
+        done = subprocess.run(made.argv, capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise UserError(f"the base image's digest stays as it is: {error}") from None
+    digest = done.stdout.strip()
+    if done.returncode != 0 or not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
+        raise UserError(f"the base image's digest stays as it is, no registry answers: {done.stderr.strip()}")
+    for path in dockerfiles:
+        files.write_text(path, BASE.sub(rf"\g<1>{tag}@{digest}", path.read_text()))
+    print(f"{tag} is {digest}")

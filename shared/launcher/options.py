@@ -48,7 +48,7 @@ class Doctor(Engine):
 class Lock:
     """Renew every locked set from its requirements.in."""
 
-    upgrade: bool = flag(False, "newer versions of what is not pinned, too")
+    upgrade: bool = flag(False, "newer versions of what is not pinned, and the base image's newest digest, too")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 from invoke import Context, Exit, Task
 
 from isomer import flags
-from isomer.errors import EXIT_INTERRUPTED, UserError
+from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from launcher import process
 from launcher.step import existing
 
@@ -48,6 +48,9 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
             body(*(parse(cls, name, given) for cls in classes))
         except UserError as error:
             raise Exit(f"error: {error}", code=error.exit_code) from None
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            raise Exit(f"error: {error.strerror or error}{where}", code=EXIT_USAGE) from None
         except KeyboardInterrupt:
             raise Exit(
                 "interrupted: what was finished is kept; the same command goes on from there", code=EXIT_INTERRUPTED

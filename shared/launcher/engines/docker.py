@@ -50,7 +50,9 @@ def unavailable() -> str | None:
 
     try:
         client()
-    except (docker.errors.DockerException, OSError):
+    except (docker.errors.DockerException, OSError) as error:
+        if "Permission denied" in str(error):
+            return "a Docker engine is there, but this user may not use it (is it in the group docker?)"
         return "no Docker engine answers; start one, or see `docker info`"
     try:
         done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
@@ -108,7 +110,9 @@ def build(image: str) -> None:
     made = Command(("docker", "compose", "build", "--build-arg", f"INPUTS={inputs}", image), _caller())
     process.show(made)
     if process.run(made) != 0:
-        hint = "" if "ISOMER_BASE_IMAGE" in os.environ else "; ISOMER_BASE_IMAGE names a base where no registry is reached"
+        hint = (
+            "" if "ISOMER_BASE_IMAGE" in os.environ else "; ISOMER_BASE_IMAGE names a base where no registry is reached"
+        )
         raise UserError(f"could not build the image of {image} (see above){hint}")
 
 
@@ -131,6 +135,8 @@ def command(step: Step, name: str) -> Command:
         options.append("--no-TTY")
     for path in step.reads():
         if not path.is_relative_to(project.volume().root):
+            if ":" in str(path):
+                raise UserError(f"Docker cannot mount a path with a colon: {path}")
             options += ["--volume", f"{path}:{inside(path)}:ro"]
     env = {key: _seen(value) for key, value in step.env.items()}
     if step.tests:
