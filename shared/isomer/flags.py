@@ -29,8 +29,17 @@ def flag(
     most: float | None = None,
     positional: bool = False,
     repeatable: bool = False,
+    output: bool = False,
+    name_or_path: bool = False,
 ) -> Any:
-    """A dataclass field that is a flag; `least` and `most` are inclusive, `repeatable` makes a tuple of all given."""
+    """A dataclass field that is a flag.
+
+    Args:
+        least, most: inclusive.
+        repeatable: makes a tuple of all that is given.
+        output: the path is written, not read.
+        name_or_path: a word that names a dataset, or a path where there is no such dataset.
+    """
     metadata = {
         "help": help,
         "choices": choices,
@@ -38,6 +47,8 @@ def flag(
         "most": most,
         "positional": positional,
         "repeatable": repeatable,
+        "output": output,
+        "name_or_path": name_or_path,
     }
     return field(default=default, metadata=metadata)
 

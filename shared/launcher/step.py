@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PosixPath
 from typing import Any
 
 from isomer.errors import UserError
 from isomer.files import sha256_of_file
 from launcher import project
+
+
+class Output(PosixPath):
+    """A path that a step writes; the folder that it is in is there."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +23,8 @@ class Step:
 
     Attributes:
         argv: what stands behind `python`: a script of the image's folder and its arguments. A `Path` is something
-            outside the image that the step reads; the engine makes it visible and names it as the step sees it.
+            outside the image that the step reads, or with `Output` writes; the engine makes it visible and names it as
+            the step sees it.
         env: variables for the step; a `Path` as in `argv`.
         device: auto, cpu or gpu, as the user asked.
         network: whether the step downloads.
@@ -35,6 +41,12 @@ class Step:
     tests: bool = False
 
     def reads(self) -> list[Path]:
+        return [item for item in self._paths() if not isinstance(item, Output)]
+
+    def writes(self) -> list[Output]:
+        return [item for item in self._paths() if isinstance(item, Output)]
+
+    def _paths(self) -> list[Path]:
         return [item for item in (*self.argv, *self.env.values()) if isinstance(item, Path)]
 
 
@@ -49,6 +61,21 @@ def existing(path: Any) -> Path:
     if not found.exists():
         raise UserError(f"no such file or folder: {path}")
     return found
+
+
+def writable(path: Any) -> Output:
+    """A path the user wants written, absolute; its folder is checked before anything starts."""
+    found = Path(path).expanduser().absolute()
+    folder = existing(found.parent)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"cannot write {path}: {folder} is no folder that you may write in")
+    return Output(folder / found.name)
+
+
+def name_or_path(word: str, datasets: Path) -> str | Path:
+    """A dataset's name as it is; any other word as the path that it is, if there is one."""
+    is_dataset = (datasets / word / "dataset.json").is_file() if "/" not in word else False
+    return word if is_dataset or not Path(word).expanduser().exists() else existing(word)
 
 
 def provenance(engine: str, environment: str, lock: Path) -> dict[str, str]:

@@ -13,8 +13,8 @@ from invoke import Context, Exit, Task
 
 from isomer import flags
 from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
-from launcher import process
-from launcher.step import existing
+from launcher import process, project
+from launcher.step import existing, name_or_path, writable
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,12 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
     argv: list[str | Path] = []
     for key, value in typed.items():
         words: list[str | Path] = [*flags.to_argv(cls, {key: value})]
-        if flags.value_type(cls, key) is Path:
+        about = cls.__dataclass_fields__[key].metadata
+        if about["output"]:
+            words[-1] = writable(value)
+        elif about["name_or_path"]:
+            words[-1] = name_or_path(value, project.volume().datasets)
+        elif flags.value_type(cls, key) is Path:
             words[-1] = existing(value)
         argv += words
     parser = flags.parser(cls, verb)

@@ -14,7 +14,7 @@ from typing import Any
 from isomer.errors import UserError
 from launcher import process, project
 from launcher.process import Command
-from launcher.step import Step, provenance
+from launcher.step import Output, Step, provenance
 
 NAME = "docker"
 IN_BACKGROUND = False  # a build says much, and takes the whole processor
@@ -133,11 +133,13 @@ def command(step: Step, name: str) -> Command:
     options: list[str] = ["--rm", "--name", name]
     if not _has_terminal():
         options.append("--no-TTY")
-    for path in step.reads():
+    # what is both read and written is written
+    mounts = dict.fromkeys(step.reads(), ":ro") | {path.parent: "" for path in step.writes()}
+    for path, mode in mounts.items():
         if not path.is_relative_to(project.volume().root):
             if ":" in str(path):
                 raise UserError(f"Docker cannot mount a path with a colon: {path}")
-            options += ["--volume", f"{path}:{inside(path)}:ro"]
+            options += ["--volume", f"{path}:{inside(path)}{mode}"]
     env = {key: _seen(value) for key, value in step.env.items()}
     if step.tests:
         env["ISOMER_SCRIPTS"] = str(INSIDE / "images" / step.image)
@@ -195,7 +197,9 @@ def _seen(item: str | Path) -> str:
     if not isinstance(item, Path):
         return item
     root = project.volume().root
-    return str(DATA_INSIDE / item.relative_to(root) if item.is_relative_to(root) else inside(item))
+    if item.is_relative_to(root):
+        return str(DATA_INSIDE / item.relative_to(root))
+    return str(inside(item.parent) / item.name if isinstance(item, Output) else inside(item))
 
 
 def _caller() -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from launcher.engines import docker
-from launcher.step import Step, script
+from launcher.step import Output, Step, script
 
 pytestmark = pytest.mark.usefixtures("docker_engine")
 
@@ -42,3 +42,11 @@ def test_network_and_gpu_only_when_asked_for_and_there(monkeypatch, data):
     monkeypatch.setattr(docker, "gpu", lambda: "the NVIDIA runtime")
     assert "compose.gpu.yaml" in docker.command(Step("torch"), "name").argv
     assert "compose.gpu.yaml" not in docker.command(Step("torch", device="cpu"), "name").argv
+
+
+def test_what_a_step_writes_outside_the_volume_has_its_folder_mounted_writable(tmp_path, data):
+    argv = [tmp_path / "source", "--json", Output(tmp_path / "out" / "found.json")]
+    command = docker.command(script("onnx", "data_check", argv), "name")
+    assert f"{tmp_path}/source:{tmp_path}/source:ro" in command.argv
+    assert f"{tmp_path}/out:{tmp_path}/out" in command.argv
+    assert command.argv[-1] == f"{tmp_path}/out/found.json"
