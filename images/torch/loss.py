@@ -8,7 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 from torchvision.ops import box_convert, box_iou
 
-POSITIVE_IOU = 0.5  # an anchor answers for a box from this overlap on; a box without such an anchor gets its best one
+# An anchor answers for a box from this overlap on; a box without such an anchor gets its best one. SSD's own 0.5 leaves
+# a box between two anchors with a single one, and learning takes twice the steps.
+POSITIVE_IOU = 0.4
 NEGATIVES_PER_POSITIVE = 3  # background anchors that count, the worst ones, or they would drown the objects
 
 

@@ -38,6 +38,9 @@ class Detector(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = BATCH_NORM_MOMENTUM
+        for module in self.backbone.modules():
+            if isinstance(module, nn.Conv2d):
+                module.reset_parameters()  # torchvision's normal(0, 0.03) learns more slowly in the first epochs
         self.register_buffer("anchors", _anchors(ssd, size), persistent=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from isomer import files
 from isomer.errors import UserError
@@ -125,13 +125,14 @@ class Dataset:
 
 
 def load_rgb(path: Path) -> np.ndarray:
-    """A picture file as uint8 [height, width, 3], RGB.
+    """A picture file as uint8 [height, width, 3], RGB, turned upright where EXIF says so (a user's own may need it).
 
     Raises:
         UserError: the file is not a readable picture; it is named.
     """
     try:
         with Image.open(path) as image:
+            ImageOps.exif_transpose(image, in_place=True)
             return np.asarray(image.convert("RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         raise UserError(f"cannot read the picture {path}: {error}; mend or remove it, import again") from None

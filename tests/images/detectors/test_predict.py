@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 from tiny import PICTURES
 
 
@@ -39,3 +39,11 @@ def test_no_such_picture(image, trained, tmp_path):
 def test_untrained(image):
     output = image.run("predict", "--data", "never-trained", exit_code=2)
     assert "unknown run" in output
+
+
+def test_a_photo_lying_on_its_side_is_turned(image, trained, tmp_path):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (640, 480)).save(tmp_path / "phone.jpg", exif=exif)
+    image.run("predict", "--data", "tiny", "--device", "cpu", "--source", str(tmp_path / "phone.jpg"))
+    assert Image.open(trained.path / "predictions" / "phone.jpg").size == (480, 640)
