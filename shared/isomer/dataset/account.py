@@ -13,7 +13,8 @@ class Account:
     """The numbers add up: pictures and boxes read are those kept and those left out.
 
     elsewhere: picture files in folders without any annotated picture (masks, previews), which are not looked at.
-    unused: classes the source names that no kept box has. division: how the splits came about, in words.
+    unused: classes the source names that no kept box has. notes: what was assumed where the source says nothing.
+    division: how the splits came about, in words.
     """
 
     left_out: list[LeftOut] = field(default_factory=list)
@@ -26,6 +27,7 @@ class Account:
     linked: int = 0
     elsewhere: int = 0
     unused: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
     division: str = ""
 
     def reasons(self) -> dict[tuple[str, str], list[LeftOut]]:
@@ -52,6 +54,7 @@ class Account:
             "changed": dict(sorted(self.changed.items())),
             "pictures_elsewhere": self.elsewhere,
             "classes_without_boxes": list(self.unused),
+            "notes": list(self.notes),
             "division": self.division,
         }
 
@@ -74,6 +77,7 @@ class Account:
             lines += [f"not taken {_count(self.elsewhere, 'picture')} in folders without annotated ones"]
         if self.unused:
             lines += [f"dropped   {_count(len(self.unused), 'class')} without boxes: {some(self.unused)}"]
+        lines += [f"note      {note}" for note in self.notes]
         if self.negatives * 2 > self.pictures_kept:
             lines += ["note      most pictures have no box: take those out that are only not labelled yet"]
         if self.division:

@@ -44,6 +44,11 @@ def majority(frames: Iterable[Frame | None]) -> Frame:
     return Frame.STORED if frames.count(Frame.STORED) > frames.count(Frame.UPRIGHT) else Frame.UPRIGHT
 
 
+def pixels_of(header: Header, frame: Frame) -> tuple[int, int]:
+    """The factors (x, y) from fractions to pixels of a frame: its width and height."""
+    return header.stored_size if frame is Frame.STORED else header.upright_size
+
+
 def scale_of(header: Header, frame: Frame, size: tuple[int, int] | None, boxes: Iterable[SourceBox]) -> tuple:
     """The factors (x, y) from the annotation's pixels to the picture's, which may have been resized since.
 
@@ -52,7 +57,7 @@ def scale_of(header: Header, frame: Frame, size: tuple[int, int] | None, boxes: 
     Raises:
         BoxError: the annotation's size is the picture's turned by a quarter, and the boxes do not fit unturned.
     """
-    width, height = header.stored_size if frame is Frame.STORED else header.upright_size
+    width, height = pixels_of(header, frame)
     if size in (None, (width, height)):
         return 1.0, 1.0
     right = max((box.x + box.width for box in boxes), default=0)

@@ -63,7 +63,7 @@ def import_folder(
     chosen, evidence = formats.choose(tree, format_name)
     progress.say(f"format {chosen.NAME}: {evidence}")
     reading = chosen.read(tree)
-    account = Account(list(reading.left_out))
+    account = Account(list(reading.left_out), notes=list(reading.notes))
     matched = _matched(tree, reading, account)
     declared = reading.splits | {item.split for item in matched if item.split}
     found = _inspected(tree, matched, account)
@@ -170,8 +170,9 @@ def _placed(item: Found, note: SourcePicture, usual: Frame, account: Account) ->
     """One annotation's boxes in the upright picture, clipped to it."""
     header = item.header
     frame = boxes.frame_of(header, note.size) or usual
-    factors = boxes.scale_of(header, frame, note.size, note.boxes)
-    if factors != (1.0, 1.0) and note.boxes:
+    resized = (1.0, 1.0) if note.fractions else boxes.scale_of(header, frame, note.size, note.boxes)
+    factors = boxes.pixels_of(header, frame) if note.fractions else resized
+    if resized != (1.0, 1.0) and note.boxes:
         account.changed["pictures resized since they were annotated, boxes scaled to them"] += 1
     for box in note.boxes:
         box = boxes.scaled(box, *factors)

@@ -24,7 +24,7 @@ SPLIT_WORDS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceBox:
     """A labelled rectangle in pixels of the picture as the annotation knows it; x, y from its upper left corner."""
 
@@ -36,12 +36,13 @@ class SourceBox:
     crowd: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourcePicture:
     """A picture that an annotation speaks of.
 
     annotation: the annotation file, relative; names: what the picture may be called, the likeliest first, relative
-    or not, with or without a suffix; size: width and height the annotation gives, if it does.
+    or not, with or without a suffix; size: width and height the annotation gives, if it does; fractions: the boxes
+    are in fractions of the picture, not in pixels.
     """
 
     annotation: str
@@ -49,9 +50,10 @@ class SourcePicture:
     size: tuple[int, int] | None
     boxes: tuple[SourceBox, ...]
     split: str | None = None
+    fractions: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LeftOut:
     """Something of the source that the dataset will not have: what, why, where; and how many boxes went with it."""
 
@@ -67,7 +69,7 @@ class Reading:
 
     labels: the classes in the source's own order; empty if it has none. splits: what the source declares by a file
     or list of its own, be it empty. listed: the source itself names the pictures it consists of, so that others
-    beside them do not belong to it.
+    beside them do not belong to it. notes: what was assumed where the source says nothing, in words.
     """
 
     pictures: list[SourcePicture] = field(default_factory=list)
@@ -76,6 +78,7 @@ class Reading:
     splits: set[str] = field(default_factory=set)
     licence: str | None = None
     listed: bool = False
+    notes: list[str] = field(default_factory=list)
 
 
 class AnnotationError(ValueError):
@@ -102,6 +105,15 @@ class Tree:
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()
+
+    def head(self, name: str, count: int = 4096) -> bytes:
+        """The first bytes of a file."""
+        with (self.root / name).open("rb") as stream:
+            return stream.read(count)
+
+    def has_picture(self, stem: str) -> bool:
+        """Whether any picture file has this name, without its suffix."""
+        return _key(stem) in self._by_stem
 
     @cached_property
     def pictures(self) -> list[str]:

@@ -6,12 +6,11 @@ Any layout is taken: `annotations/instances_train2017.json` beside folders of pi
 
 from __future__ import annotations
 
-import functools
-import json
 from collections import defaultdict
 from pathlib import PurePosixPath
 from typing import Any
 
+from isomer.dataset import documents
 from isomer.dataset.source import AnnotationError, LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
 
 NAME = "coco"
@@ -76,7 +75,6 @@ def parse(value: dict, name: str) -> Reading:
     return reading
 
 
-@functools.lru_cache(maxsize=1)  # asked for evidence and then read; COCO's own file takes seconds
 def _files(tree: Tree) -> dict[str, dict | AnnotationError]:
     """The COCO files; with an error those that should be but cannot be read. Others, like captions, are no matter.
 
@@ -84,15 +82,12 @@ def _files(tree: Tree) -> dict[str, dict | AnnotationError]:
     pictures and are not read.
     """
     found: dict[str, dict | AnnotationError] = {}
-    for name in tree.with_suffix(".json"):
-        data = tree.read(name)
-        try:
-            value = json.loads(data.decode("utf-8-sig"))
-        except ValueError as error:
-            if all(f'"{key}"'.encode() in data for key in KEYS[:2]) or "coco" in PurePosixPath(name).name.casefold():
-                found[name] = AnnotationError(f"no readable JSON ({error})")
-            continue
-        if isinstance(value, dict) and all(isinstance(value.get(key), list) for key in KEYS):
+    for name, value in documents.json_files(tree).items():
+        if isinstance(value, documents.BrokenJson):
+            keys = all(f'"{key}"'.encode() in value.data for key in KEYS[:2])
+            if keys or "coco" in PurePosixPath(name).name.casefold():
+                found[name] = value
+        elif isinstance(value, dict) and all(isinstance(value.get(key), list) for key in KEYS):
             found[name] = value
     folders = {PurePosixPath(name).parent for name in found if PurePosixPath(name).name.startswith("instances")}
     return {

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from xml.etree import ElementTree
 
+from isomer.dataset import documents
 from isomer.dataset.source import AnnotationError, LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
 
 NAME = "voc"
@@ -34,16 +35,9 @@ class Annotation:
     broken: tuple[str, ...]
 
 
-class _Builder(ElementTree.TreeBuilder):
-    """Refuses a document type, and with it entities that read files or fill the memory."""
-
-    def doctype(self, name: str, public_id: str | None, system: str | None) -> None:
-        raise AnnotationError("declares a document type, which an annotation does not need")
-
-
 def evidence(tree: Tree) -> str | None:
     names = tree.with_suffix(".xml")
-    example = next((name for name in names if _is_annotation(tree.read(name))), None)
+    example = next((name for name in names if documents.root_tag(tree.head(name)) == "annotation"), None)
     return None if example is None else f"{len(names)} .xml files, {example} begins with <annotation>"
 
 
@@ -90,12 +84,7 @@ def parse(data: bytes) -> Annotation:
     Raises:
         AnnotationError: it is no XML, or not a VOC annotation.
     """
-    try:
-        root = ElementTree.fromstring(data, ElementTree.XMLParser(target=_Builder()))
-    except (ElementTree.ParseError, LookupError, ValueError) as error:
-        if isinstance(error, AnnotationError):
-            raise
-        raise AnnotationError(f"no readable XML ({error})") from None
+    root = documents.parse_xml(data)
     if root.tag != "annotation":
         raise AnnotationError(f"begins with <{root.tag}>, not with <annotation>")
     boxes, broken = [], []
@@ -138,14 +127,6 @@ def _split_by_stem(lists: dict[str, list[str]]) -> dict[str, str]:
         for stem in lists.get(split, ()):
             splits.setdefault(stem, "train" if split == "trainval" else split)
     return splits
-
-
-def _is_annotation(data: bytes) -> bool:
-    try:
-        parse(data)
-    except AnnotationError:
-        return False
-    return True
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:

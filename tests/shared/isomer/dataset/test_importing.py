@@ -207,11 +207,29 @@ def test_masks_beside_the_pictures_are_no_negatives(ten, tmp_path):
     assert len(everything(dataset)) == 10
 
 
+def test_boxes_in_fractions_become_pixels_of_the_picture_as_it_is_shown(source, tmp_path):
+    exif = Image.Exif()
+    exif[274] = 6
+    for number in range(3):
+        source.picture(f"images/{number}.jpg", exif=exif)
+        source.text(f"labels/{number}.txt", "0 0.5 0.5 0.25 0.5\n1 0.9 0.5 0.4 0.5\n")
+    source.text("data.yaml", "names: [cat, dog]")
+    dataset, account = do(source, tmp_path / "made")
+    picture = everything(dataset)["1.jpg"]
+    assert (picture.width, picture.height) == (48, 64)
+    assert [(box.category, box.x, box.y, box.width, box.height) for box in picture.boxes] == [
+        (1, 18, 16, 12, 32),
+        (2, pytest.approx(33.6), 16, pytest.approx(14.4), 32),
+    ]
+    assert account.changed["boxes clipped to their picture"] == 3
+
+
 @pytest.mark.parametrize(
     ("case", "pictures", "boxes", "classes"),
     [
         ("voc-raccoon", 80, 88, 1),
         ("roboflow-coco-chess", 10, 168, 12),
+        ("roboflow-yolo-empire", 73, 73, 1),
         ("labelme-voc2011/bbox_detection", 3, 9, 3),
         ("labelme-voc2011/instance_segmentation", 3, 12, 6),
     ],

@@ -1,6 +1,7 @@
 """The format of a folder is detected with evidence, and what is not known is answered with what is."""
 
 import json
+import re
 
 import pytest
 
@@ -17,6 +18,11 @@ def test_every_module_of_the_package_is_a_format():
     for one in formats.formats().values():
         assert one.ACCEPTS
         assert callable(one.read)
+
+
+def test_the_guide_names_every_format(root):
+    table = (root / "images/onnx/README.md").read_text().partition("## Formats")[2].partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == formats.formats().keys()
 
 
 @pytest.mark.parametrize(("name", "text", "expected"), [("a.xml", XML, "voc"), ("b/c.json", COCO, "coco")])
