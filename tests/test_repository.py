@@ -114,3 +114,10 @@ def test_compose_accepts_the_files(root):
             assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["init"], name
             assert service["security_opt"] == ["no-new-privileges:true"] and service["user"] == "1:1", name
             assert service["network_mode"] == ("bridge" if name.endswith("-online") else "none"), name
+
+
+def test_readme_lists_the_verbs(root):
+    import tasks
+
+    text = (root / "README.md").read_text()
+    assert [verb for verb in tasks.namespace.task_names if f"`{verb}`" not in text] == []
