@@ -127,14 +127,16 @@ def close(state: State) -> None:
     found = state.parity()
     passed = found["verdict"]["passed"]
     table = Table(title=f"{state.data}: {found['images']} {found['split']} pictures")
-    for heading in ("model", "mAP", "AP50", "latency p50", "p95", "file", "gate", "parity"):
-        table.add_column(heading, justify="left" if heading in ("model", "gate", "parity") else "right")
+    for heading in ("model", "mAP", "AP50", "latency", "file", "gate", "parity"):
+        table.add_column(
+            heading, justify="left" if heading in ("model", "gate", "parity") else "right", overflow="fold"
+        )
     for model in found["models"]:
         metrics = [_figure(model["metrics"][key]) for key in ("mAP", "AP50")]
-        latency = [f"{model['latency_ms'][key]:.1f} ms" for key in ("p50", "p95")]
+        latency = f"{model['latency_ms']['p50']:.1f} ms"
         size = f"{model['bytes'] / 1e6:.1f} MB"
         verdicts = ("passed" if ok else "FAILED" for ok in (state.gate(model["name"]).get("passed"), passed))
-        table.add_row(model["name"], *metrics, *latency, size, *verdicts)
+        table.add_row(model["name"], *metrics, latency, size, *verdicts)
     Console().print(table)
     print(f"page: {state.page}")
     if not passed:
