@@ -68,6 +68,9 @@ of_launcher("conflicts", options.Conflicts, "conflicts:run")
 
 of_script("data-make", "Draw a dataset: shapes on textured backgrounds.", TOOLS, "data_make", flags.DataMake)
 of_script("data-import", "Import labelled pictures: Pascal VOC, COCO.", TOOLS, "data_import", flags.DataImport)
+of_script(
+    "data-check", "Say what is wrong with a dataset or a source, and where.", TOOLS, "data_check", flags.DataCheck
+)
 of_script("parity", "Compare a dataset's published models; gives a verdict.", TOOLS, "parity", flags.Parity)
 of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", flags.Check)
 of_script("report", "Write a dataset's HTML page: table, curves, pictures.", TOOLS, "report", flags.Report)

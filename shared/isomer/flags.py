@@ -113,6 +113,17 @@ class Train(Device, Run, Data):
 
 
 @dataclass(frozen=True)
+class DataCheck:
+    """Say what is wrong with a dataset or with labelled pictures, where, and what to do."""
+
+    what: str = required("dataset, or path of labelled pictures", positional=True, name_or_path=True)
+    format: str | None = flag(None, "format of the annotations at a path [default: detected, and said]")
+    size: int = flag(Train.size, "input size in pixels that small boxes are judged at", least=1)
+    deep: bool = flag(False, "decode every picture: finds damage inside them and near-copies in several splits")
+    json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
+
+
+@dataclass(frozen=True)
 class Predict(Device, Run, Data):
     """Run a trained model in its own framework: pictures with boxes and a COCO result file."""
 
