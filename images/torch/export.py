@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import passive  # noqa: F401 (before torch)
+
 from isomer import contract, files, native
 from isomer.errors import run_main
 from isomer.flags import Export, parse

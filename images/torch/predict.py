@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import passive  # noqa: F401 (before torch)
+
 from isomer.errors import run_main
 from isomer.flags import Predict, parse
 from isomer.predicting import predict

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import passive  # noqa: F401 (before torch)
 from recipe import Recipe
 
 from isomer import training
