@@ -4,9 +4,12 @@ in whatever encoding people have.
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from xml.etree import ElementTree
 
@@ -71,6 +74,19 @@ def root_tag(head: bytes) -> str | None:
     """The name of an XML document's first element, from its first bytes."""
     match = ROOT_TAG.match(decoded(head))
     return match[1] if match else None
+
+
+def csv_rows(text: str, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that hold anything, each with the number of its line.
+
+    Raises:
+        AnnotationError: it is no CSV, from some line on.
+    """
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        yield from ((reader.line_num, row) for row in reader if any(row))
+    except csv.Error as error:
+        raise AnnotationError(f"no readable CSV from line {reader.line_num} on ({error})") from None
 
 
 def decoded(data: bytes) -> str:

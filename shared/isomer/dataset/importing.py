@@ -19,7 +19,8 @@ from isomer.dataset import boxes, canonical, formats, pictures, splits
 from isomer.dataset.account import Account
 from isomer.dataset.boxes import BoxError, Frame
 from isomer.dataset.canonical import Box, Dataset, Picture
-from isomer.dataset.pictures import Header, PictureError
+from isomer.dataset.formats import Detected
+from isomer.dataset.pictures import Header, PictureError, PictureSource
 from isomer.dataset.source import LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
 from isomer.errors import UserError
 
@@ -36,6 +37,11 @@ class Found:
     header: Header | None = None
     boxes: list[SourceBox] = field(default_factory=list)
     file_name: str = ""
+
+    def picture(self, tree: Tree) -> PictureSource:
+        """Where the picture is: its file, or inside an annotation."""
+        inside = next((item.embedded for item in self.annotations if item.embedded), None)
+        return inside.load if inside and inside.name == self.path else tree.root / self.path
 
     @property
     def split(self) -> str | None:
@@ -60,11 +66,11 @@ def import_folder(
     """
     shares = None if shares_text is None else splits.parse_shares(shares_text)
     tree = Tree(source)
-    chosen, evidence = formats.choose(tree, format_name)
-    progress.say(f"format {chosen.NAME}: {evidence}")
-    reading = chosen.read(tree)
-    account = Account(list(reading.left_out), notes=list(reading.notes))
-    matched = _matched(tree, reading, account)
+    chosen, *others = formats.detect(tree, format_name)
+    progress.say(f"format {chosen.format.NAME}: {chosen.evidence}")
+    reading = chosen.reading
+    account = Account(list(reading.left_out), notes=[*reading.notes, *map(_not_taken, others)])
+    matched = _matched(tree, reading, others, account)
     declared = reading.splits | {item.split for item in matched if item.split}
     found = _inspected(tree, matched, account)
     _settle_boxes(found, account)
@@ -92,7 +98,7 @@ def import_folder(
             {
                 "name": target.name,
                 "source": source.resolve().name,
-                "format": chosen.NAME,
+                "format": chosen.format.NAME,
                 "licence": reading.licence or _licence(tree),
                 "options": {"split": shares_text, "seed": seed},
                 "import": account.to_json(),
@@ -101,8 +107,17 @@ def import_folder(
     return canonical.load(target), account
 
 
-def _matched(tree: Tree, reading: Reading, account: Account) -> list[Found]:
-    """The picture files that belong to the source: those annotated, and those beside them as negatives."""
+def _not_taken(other: Detected) -> str:
+    name = other.format.NAME
+    return f"{name} was there too, with {other.count} ({other.evidence}), and not taken: --format {name} takes it"
+
+
+def _matched(tree: Tree, reading: Reading, others: list[Detected], account: Account) -> list[Found]:
+    """The picture files that belong to the source: those annotated, and those beside them as negatives.
+
+    What only an annotation in one of the `others` speaks of is no negative.
+    """
+    elsewhere = {path: (other.format.NAME, count) for other in others for path, count in other.boxes.items()}
     found: dict[str, Found] = {}
     for item in reading.pictures:
         nearest = tree.find_picture(item)
@@ -124,6 +139,9 @@ def _matched(tree: Tree, reading: Reading, account: Account) -> list[Found]:
             continue
         if PurePosixPath(path).parent not in folders:
             account.elsewhere += 1
+        elif path in elsewhere:
+            name, count = elsewhere[path]
+            account.left_out.append(LeftOut("picture", f"that only {name} has boxes for", path, count))
         elif reading.listed:
             account.left_out.append(LeftOut("picture", "in no list of the source", path))
         else:
@@ -137,7 +155,7 @@ def _matched(tree: Tree, reading: Reading, account: Account) -> list[Found]:
 def _inspected(tree: Tree, found: list[Found], account: Account) -> list[Found]:
     """The pictures whose headers can be read, with these."""
     kept = []
-    headers = _in_threads(lambda item: pictures.inspect(tree.root / item.path), found, "look at pictures")
+    headers = _in_threads(lambda item: pictures.inspect(item.picture(tree)), found, "look at pictures")
     for item, header in zip(found, headers, strict=True):
         if isinstance(header, PictureError):
             account.left_out.append(LeftOut("picture", str(header), item.path, item.boxes_read))
@@ -197,7 +215,7 @@ def _stored(tree: Tree, found: list[Found], folder: Path, link: bool, account: A
     kept = []
 
     def store(item: Found) -> bool:
-        return pictures.store(tree.root / item.path, item.header, folder / item.file_name, link=link)
+        return pictures.store(item.picture(tree), item.header, folder / item.file_name, link=link)
 
     for item, linked in zip(found, _in_threads(store, found, "take pictures"), strict=True):
         if isinstance(linked, PictureError):

@@ -10,7 +10,7 @@ import contextlib
 import io
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from PIL import ExifTags, Image, ImageOps
 JPEG_QUALITY = 95
 LOSSLESS = ("PNG", "BMP", "TIFF", "GIF")
 SUFFIXES = {"JPEG": ".jpg", "PNG": ".png"}
+
+PictureSource = Path | Callable[[], bytes]
+"""A picture's file, or a function to the bytes of one that lies in another file."""
 
 
 class PictureError(ValueError):
@@ -67,7 +70,7 @@ class Header:
         }[self.orientation]
 
 
-def inspect(path: Path, *, whole: bool = True) -> Header:
+def inspect(path: PictureSource, *, whole: bool = True) -> Header:
     """Read a picture's header.
 
     Without `whole`, a PNG's EXIF counts only if it stands before the pixels, as it nearly always does: behind them it
@@ -96,7 +99,7 @@ def inspect(path: Path, *, whole: bool = True) -> Header:
         return Header(width, height, orientation, kind, tuple(changes))
 
 
-def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
+def store(path: PictureSource, header: Header, target: Path, *, link: bool) -> bool:
     """Write the picture to `target`, whose suffix is that of `header.saved_format`; True if it became a hard link.
 
     Raises:
@@ -112,6 +115,9 @@ def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
         upright.save(stream, header.saved_format, exif=b"", **options)
         target.write_bytes(stream.getbuffer())
         return False
+    if not isinstance(path, Path):
+        target.write_bytes(path())
+        return False
     if link:
         with contextlib.suppress(OSError):  # another file system, or one without hard links
             target.hardlink_to(path.resolve())
@@ -121,15 +127,16 @@ def store(path: Path, header: Header, target: Path, *, link: bool) -> bool:
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Image.Image]:
+def opened(path: PictureSource) -> Iterator[Image.Image]:
     """The picture file, opened; whatever is wrong with it, then or in the block, becomes a PictureError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # damaged EXIF and large pictures are no matter, or an error below
-            with Image.open(path) as image:
+            with Image.open(path if isinstance(path, Path) else io.BytesIO(path())) as image:
                 yield image
     except Image.UnidentifiedImageError:
-        reason = "is empty" if path.stat().st_size == 0 else "is no picture in a known format"
+        is_empty = path.stat().st_size == 0 if isinstance(path, Path) else not path()
+        reason = "is empty" if is_empty else "is no picture in a known format"
         raise PictureError(reason) from None
     except Image.DecompressionBombError:
         raise PictureError("has more pixels than are safe to decode") from None

@@ -9,7 +9,7 @@ import os
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -37,12 +37,20 @@ class SourceBox:
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """A picture inside an annotation file: a name like a relative path that no other picture has, and its bytes."""
+
+    name: str
+    load: Callable[[], bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class SourcePicture:
     """A picture that an annotation speaks of.
 
     annotation: the annotation file, relative; names: what the picture may be called, the likeliest first, relative
     or not, with or without a suffix; size: width and height the annotation gives, if it does; fractions: the boxes
-    are in fractions of the picture, not in pixels.
+    are in fractions of the picture, not in pixels; embedded: the picture itself, taken where no file is found.
     """
 
     annotation: str
@@ -51,6 +59,7 @@ class SourcePicture:
     boxes: tuple[SourceBox, ...]
     split: str | None = None
     fractions: bool = False
+    embedded: Embedded | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +138,7 @@ class Tree:
 
         A name counts with its suffix first, then without. Of equal names in several folders that one is meant whose
         folders agree best with the name's own, then with the annotation's name (`instances_val.json` and `val/`),
-        then with the annotation's place; at last capitals count.
+        then with the annotation's place; at last capitals count. Without any, a picture inside the annotation is it.
         """
         several: list[str] = []
         for name in picture.names:
@@ -144,7 +153,7 @@ class Tree:
             if len(nearest) == 1:
                 return nearest
             several = several or nearest
-        return several
+        return [picture.embedded.name] if picture.embedded and not several else several
 
     @cached_property
     def _by_name(self) -> defaultdict[str, list[str]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from isomer.dataset.source import Reading, Tree
@@ -31,29 +33,71 @@ def formats() -> dict[str, Format]:
     return {module.NAME: module for module in modules}
 
 
-def choose(tree: Tree, name: str | None) -> tuple[Format, str]:
-    """The format of a folder and the evidence for it; `name` is what `--format` says, None to detect it.
+@dataclass(frozen=True)
+class Detected:
+    """A format that a folder holds.
+
+    boxes: how many each picture file has in it; lost: those without a picture. Counted where formats compete.
+    """
+
+    format: Format
+    evidence: str
+    reading: Reading
+    boxes: dict[str, int] = field(default_factory=dict)
+    lost: int = 0
+
+    @property
+    def count(self) -> str:
+        return f"{sum(self.boxes.values())} boxes of {len(self.boxes)} pictures"
+
+
+def detect(tree: Tree, name: str | None) -> list[Detected]:
+    """The format of a folder, read; where it holds several, all of them, first the one that keeps most boxes.
+
+    Of those that keep as many, the first is the one that loses fewest.
+
+    `name` is what `--format` says: then that one alone.
 
     Raises:
-        UserError: the name is not known; nothing of that format is there; no format fits, or several do.
+        UserError: the name is not known; nothing of that format is there; no format fits.
     """
+    found = [Detected(one, evidence, one.read(tree)) for one, evidence in _candidates(tree, name).items()]
+    if len(found) > 1:
+        found = [_counted(tree, one) for one in found]
+        found.sort(key=lambda one: (-sum(one.boxes.values()), one.lost, -len(one.boxes), one.format.NAME))
+    return found
+
+
+def choose(tree: Tree, name: str | None) -> tuple[Format, str]:
+    """The format of a folder and the evidence for it; see `detect`."""
+    chosen = detect(tree, name)[0]
+    return chosen.format, chosen.evidence
+
+
+def _candidates(tree: Tree, name: str | None) -> dict[Format, str]:
+    """Formats with evidence, in the order of their names."""
     all_formats = formats()
+    if name is not None and name not in all_formats:
+        raise known("format", name, all_formats)
+    chosen = all_formats if name is None else {name: all_formats[name]}
+    found = {one: evidence for one in chosen.values() if (evidence := one.evidence(tree))}
+    if found:
+        return found
     if name is not None:
-        if name not in all_formats:
-            raise known("format", name, all_formats)
-        found = all_formats[name].evidence(tree)
-        if found is None:
-            raise UserError(
-                f"--format {name}: nothing of it under {tree.root} ({tree.describe()}); "
-                f"it would be {all_formats[name].ACCEPTS}"
-            )
-        return all_formats[name], found
-    evidence = {key: found for key, one in all_formats.items() if (found := one.evidence(tree))}
-    if len(evidence) == 1:
-        chosen, found = evidence.popitem()
-        return all_formats[chosen], found
-    if evidence:
-        several = "; ".join(f"{key} ({found})" for key, found in evidence.items())
-        raise UserError(f"annotations of several formats under {tree.root}: {several}. Give --format one of them")
+        raise UserError(
+            f"--format {name}: nothing of it under {tree.root} ({tree.describe()}); it would be {chosen[name].ACCEPTS}"
+        )
     accepted = "; ".join(f"{key}: {one.ACCEPTS}" for key, one in all_formats.items())
     raise UserError(f"no known annotations under {tree.root} ({tree.describe()}). Known formats: {accepted}")
+
+
+def _counted(tree: Tree, one: Detected) -> Detected:
+    boxes: Counter[str] = Counter()
+    lost = sum(item.boxes for item in one.reading.left_out)
+    for item in one.reading.pictures:
+        nearest = tree.find_picture(item)
+        if len(nearest) != 1:
+            lost += len(item.boxes)
+        elif item.boxes:
+            boxes[nearest[0]] += len(item.boxes)
+    return replace(one, boxes=boxes, lost=lost)

@@ -207,6 +207,17 @@ def test_masks_beside_the_pictures_are_no_negatives(ten, tmp_path):
     assert len(everything(dataset)) == 10
 
 
+def test_another_format_beside_it_is_named_and_what_only_that_one_labels_is_no_negative(ten, tmp_path):
+    ten.picture("JPEGImages/x.jpg")
+    ten.text("labels.csv", "filename,class,xmin,ymin,xmax,ymax\nx.jpg,cat,1,1,9,9\n0.jpg,cat,1,1,9,9\n")
+    dataset, account = do(ten, tmp_path / "made")
+    assert dataset.about["format"] == "voc"
+    assert "csv was there too, with 2 boxes of 2 pictures" in account.text()
+    assert left_out(account) == {("picture", "that only csv has boxes for"): ["JPEGImages/x.jpg"]}
+    assert adds_up(account)
+    assert do(ten, tmp_path / "other", format_name="csv")[1].boxes_kept == 2
+
+
 def test_boxes_in_fractions_become_pixels_of_the_picture_as_it_is_shown(source, tmp_path):
     exif = Image.Exif()
     exif[274] = 6
@@ -230,6 +241,7 @@ def test_boxes_in_fractions_become_pixels_of_the_picture_as_it_is_shown(source, 
         ("voc-raccoon", 80, 88, 1),
         ("roboflow-coco-chess", 10, 168, 12),
         ("roboflow-yolo-empire", 73, 73, 1),
+        ("roboflow-csv-bus", 40, 190, 5),
         ("labelme-voc2011/bbox_detection", 3, 9, 3),
         ("labelme-voc2011/instance_segmentation", 3, 12, 6),
     ],

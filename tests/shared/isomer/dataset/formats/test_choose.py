@@ -14,7 +14,7 @@ COCO = json.dumps({"images": [], "annotations": [], "categories": []})
 
 
 def test_every_module_of_the_package_is_a_format():
-    assert {"coco", "voc"} <= formats.formats().keys()
+    assert {"coco", "voc", "yolo"} <= formats.formats().keys()
     for one in formats.formats().values():
         assert one.ACCEPTS
         assert callable(one.read)
@@ -40,12 +40,18 @@ def test_nothing_known_lists_what_is_there_and_what_would_do(tmp_path):
         formats.choose(Tree(tmp_path), None)
 
 
-def test_two_formats_ask_for_the_flag_and_take_it(tmp_path):
-    (tmp_path / "a.xml").write_text(XML)
-    (tmp_path / "a.json").write_text(COCO)
-    with pytest.raises(UserError, match=r"coco .*voc .*--format"):
-        formats.choose(Tree(tmp_path), None)
-    assert formats.choose(Tree(tmp_path), "voc")[0].NAME == "voc"
+def test_of_two_formats_the_one_that_keeps_more_boxes_is_taken_and_the_flag_decides(source):
+    for name in ("a", "b"):
+        source.picture(f"{name}.jpg")
+    source.voc("a.xml", ("cat", 1, 1, 9, 9))
+    source.voc("gone.xml", *[("cat", 1, 1, 9, 9)] * 5)
+    source.coco("all.json", {"a.jpg": [("cat", 1, 1, 9, 9)], "b.jpg": [("dog", 1, 1, 9, 9)]}, ("cat", "dog"))
+    tree = Tree(source.root)
+    assert [(one.format.NAME, one.count) for one in formats.detect(tree, None)] == [
+        ("coco", "2 boxes of 2 pictures"),
+        ("voc", "1 boxes of 1 pictures"),
+    ]
+    assert [one.format.NAME for one in formats.detect(tree, "voc")] == ["voc"]
 
 
 def test_a_format_that_is_not_there_or_not_known(tmp_path):
