@@ -36,11 +36,12 @@ def convert(core: Core) -> bytes:
         opsets = [item for item in model.opset_import if item.domain in used]
         del model.opset_import[:]
         model.opset_import.extend(opsets)
-        _check(model)
+        check(model)
     return model.SerializeToString()
 
 
-def _check(model: onnx.ModelProto) -> None:
+def check(model: onnx.ModelProto) -> None:
+    """Raise CheckFailed unless this is a valid core."""
     try:
         onnx.checker.check_model(model, full_check=True)
     except onnx.checker.ValidationError as error:

@@ -16,14 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
-from PIL import Image
+from PIL import ExifTags, Image
 
 from isomer import files, progress
 from isomer.dataset.canonical import Dataset, Picture, Split
 
 SHARD_PICTURES = 512
-# Formats and modes that TensorFlow decodes to the same pixels as Pillow; what is not among them becomes a PNG.
+# Formats and modes that TensorFlow decodes to the pixels that everyone else gets; what is not among them becomes a PNG.
 SAME_PIXELS = {("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "L")}
+UPRIGHT = 1
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,8 @@ def _encoded(split: Split, picture: Picture) -> tuple[bytes, bytes]:
     path = split.path(picture)
     pixels = split.load(picture)  # so that an unreadable picture is found now, by its name
     with Image.open(path) as image:
-        if (image.format, image.mode) in SAME_PIXELS:
+        upright = image.getexif().get(ExifTags.Base.Orientation, UPRIGHT) == UPRIGHT
+        if upright and (image.format, image.mode) in SAME_PIXELS:
             return path.read_bytes(), image.format.lower().encode()
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "PNG")

@@ -1,0 +1,51 @@
+"""The detector takes any size from 96 up, and pads nothing."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from model import Core, Task
+from recipe import MIN_LEVEL, Recipe
+
+
+@pytest.mark.parametrize(("size", "level"), [(96, 5), (160, 5), (320, 6), (512, 7), (640, 7), (2048, 7)])
+def test_levels_follow_from_the_size(size, level):
+    assert Recipe().max_level(size) == level
+
+
+@pytest.mark.parametrize(("size", "classes"), [(96, 1), (101, 2), (160, 90), (230, 3)])
+def test_boxes_and_scores_of_every_anchor(size, classes):
+    core = Core(Task(size, classes, Recipe()))
+    boxes, scores = core(tf.zeros([2, size, size, 3]))
+    levels = range(MIN_LEVEL, Recipe().max_level(size) + 1)
+    per_cell = Recipe().anchor_scales * len(Recipe().anchor_ratios)
+    anchors = sum(math.ceil(size / 2**level) ** 2 for level in levels) * per_cell
+    assert boxes.shape == (2, anchors, 4)
+    assert scores.shape == (2, anchors, classes)
+    assert np.isfinite(boxes).all()
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("size", [96, 101, 160, 333])
+def test_anchors_cover_the_image_and_no_more(size):
+    anchors = Task(size, 1, Recipe()).parser.anchors
+    for level, corners in anchors.items():
+        cells = math.ceil(size / 2 ** int(level))
+        rows, columns, _ = corners.shape
+        assert rows == columns == cells
+        first = corners.numpy()[:, :, :4]  # one anchor of each cell
+        centres = (first[..., :2] + first[..., 2:]) / 2
+        expected = (np.arange(cells) + 0.5) * size / cells
+        np.testing.assert_allclose(centres[:, 0, 0], expected, rtol=1e-5)
+        np.testing.assert_allclose(centres[0, :, 1], expected, rtol=1e-5)
+
+
+def test_batch_norm_of_the_core_is_not_in_training_mode():
+    core = Core(Task(96, 1, Recipe()))
+    images = tf.random.stateless_normal([3, 96, 96, 3], [0, 1])
+    together, alone = core(images), core(images[:1])
+    for many, one in zip(together, alone, strict=True):
+        np.testing.assert_allclose(many[:1], one, atol=1e-5)
