@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from data import resize
 from model import Core, Detector, normalise
 from torchvision.ops import nms
 
-from data import resize
 from isomer.contract import Thresholds
 from isomer.dataset.canonical import Dataset
 from isomer.native import Detections

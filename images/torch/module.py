@@ -6,13 +6,13 @@ import signal
 
 import lightning
 import torch
+from data import Positions, TrainingPictures
 from loss import ssd_loss
 from model import Detector
 from recipe import Recipe
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from data import Positions, TrainingPictures
 from isomer.training import Plan
 
 

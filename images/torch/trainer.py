@@ -9,13 +9,13 @@ import device
 import lightning
 import torch
 import torchvision
+from data import TrainingPictures
 from lightning.pytorch.loggers import TensorBoardLogger
 from model import Detector
 from module import TrainingModule
 from recipe import Recipe
 from watch import LAST, Watch
 
-from data import TrainingPictures
 from isomer.dataset.canonical import Dataset, Split
 from isomer.errors import UserError
 from isomer.flags import Train

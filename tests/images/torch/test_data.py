@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import data
 import numpy as np
 import torch
 from model import Detector
 from PIL import Image
 
-import data
 from isomer.dataset.canonical import Box, Picture, Split
 
 

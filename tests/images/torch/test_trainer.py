@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import data
 import numpy as np
 import pytest
 import trainer
 from PIL import Image
 from recipe import Recipe
 
-import data
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Box, Picture
 from isomer.errors import UserError
