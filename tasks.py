@@ -71,6 +71,7 @@ of_script("data-import", "Import labelled pictures: Pascal VOC, COCO.", TOOLS, "
 of_script(
     "data-check", "Say what is wrong with a dataset or a source, and where.", TOOLS, "data_check", flags.DataCheck
 )
+of_script("data-export", "Write a dataset in another tool's format.", TOOLS, "data_export", flags.DataExport)
 of_script("parity", "Compare a dataset's published models; gives a verdict.", TOOLS, "parity", flags.Parity)
 of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", flags.Check)
 of_script("report", "Write a dataset's HTML page: table, curves, pictures.", TOOLS, "report", flags.Report)

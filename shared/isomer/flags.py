@@ -19,6 +19,8 @@ from isomer.contract import Thresholds
 
 T = TypeVar("T")
 
+EXPORTED = ("coco", "labelme", "openimages", "tfrecord", "voc", "yolo")  # the modules of isomer.dataset.exports
+
 
 def flag(
     default: Any,
@@ -121,6 +123,15 @@ class DataCheck:
     size: int = flag(Train.size, "input size in pixels that small boxes are judged at", least=1)
     deep: bool = flag(False, "decode every picture: finds damage inside them and near-copies in several splits")
     json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataExport(Data):
+    """Write a dataset in the format that another tool reads."""
+
+    format: str = required("format to write", choices=EXPORTED)
+    to: Path | None = flag(None, "new folder to write [default: exports/DATA-FORMAT in the data volume]", output=True)
+    link: bool = flag(False, "hard links to the pictures instead of copies where the file system can")
 
 
 @dataclass(frozen=True)

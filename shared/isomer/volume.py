@@ -1,6 +1,6 @@
 """Where everything lies in the data volume. Standard library only.
 
-datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  reports/NAME/
+datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  reports/NAME/  exports/NAME-FORMAT/
 """
 
 from __future__ import annotations
@@ -51,6 +51,10 @@ class Volume:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def exports(self) -> Path:
+        return self.root / "exports"
 
     def dataset(self, name: str) -> Path:
         """The folder of a dataset that must exist."""
