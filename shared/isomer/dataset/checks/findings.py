@@ -58,6 +58,7 @@ class Finding:
 CODES: dict[str, Code] = {
     # annotation files and their records
     "annotation-unreadable": Code(ERROR, "annotation files that cannot be read", "mend or remove them"),
+    "formats-several": Code(NOTE, "formats that are there too, and not looked at", "--format takes another"),
     "record-unusable": Code(ERROR, "records that cannot be used", "mend or remove them"),
     "id-repeated": Code(ERROR, "ids that stand for several records", "give each record an id of its own"),
     "image-missing": Code(ERROR, "annotations without their picture", "bring the picture, or remove the annotation"),
@@ -168,7 +169,7 @@ class Findings:
         lines = [f"looked at  {self.looked_at}"]
         for (severity, code), items in groups[:most]:
             lines.append(f"{severity:<8}{len(items):>7}  {CODES[code].what} ({code}): {CODES[code].advice}")
-            if with_places:
+            if with_places and items[0].text:
                 lines.append(f"{'':17}{_places(items, width - 17)}")
         if len(groups) > most:
             lines.append(f"{'':15}  and {len(groups) - most} more kinds of finding: --json FILE has them all")

@@ -7,6 +7,7 @@ A JPEG or PNG that lacks its end mark is decoded to be sure, as are formats that
 from __future__ import annotations
 
 import hashlib
+import io
 import multiprocessing
 import os
 from collections import defaultdict
@@ -21,7 +22,7 @@ from PIL import Image
 
 from isomer import files, progress
 from isomer.dataset import pictures
-from isomer.dataset.pictures import Header, PictureError
+from isomer.dataset.pictures import Header, PictureError, PictureSource
 
 TAIL = 4096  # bytes at the end that are read of every file
 CHUNK = 500  # pictures that a process takes at a time
@@ -45,14 +46,16 @@ class Look:
     perceptual: int | None = None
 
 
-def look_at_all(root: Path, paths: Sequence[str], *, deep: bool) -> dict[str, Look]:
-    """Look at every picture, in several processes where there are many."""
-    chunks = [paths[start : start + CHUNK] for start in range(0, len(paths), CHUNK)]
-    look = partial(_look_at_some, root, deep=deep)
+def look_at_all(sources: dict[str, PictureSource], *, deep: bool) -> dict[str, Look]:
+    """Look at every picture, in several processes where there are many files."""
+    places = list(sources.values())
+    chunks = [places[start : start + CHUNK] for start in range(0, len(places), CHUNK)]
+    look = partial(_look_at_some, deep=deep)
     seen: list[Look] = []
     cores = len(os.sched_getaffinity(0))
-    with progress.Bar("look at pictures", len(paths), "pictures") as bar:
-        if cores > 1 and len(paths) >= (CHUNK if deep else PARALLEL):
+    are_files = all(isinstance(place, Path) for place in places)
+    with progress.Bar("look at pictures", len(places), "pictures") as bar:
+        if cores > 1 and are_files and len(places) >= (CHUNK if deep else PARALLEL):
             # not forked: the bar has a thread of its own
             with ProcessPoolExecutor(cores, multiprocessing.get_context("spawn")) as pool:
                 for part in pool.map(look, chunks):
@@ -62,14 +65,15 @@ def look_at_all(root: Path, paths: Sequence[str], *, deep: bool) -> dict[str, Lo
             for chunk in chunks:
                 seen += look(chunk)
                 bar.advance(len(chunk))
-    return dict(zip(paths, seen, strict=True))
+    return dict(zip(sources, seen, strict=True))
 
 
-def _look_at_some(root: Path, paths: Sequence[str], *, deep: bool) -> list[Look]:
-    return [look_at(root / path, deep=deep) for path in paths]
+def _look_at_some(places: Sequence[PictureSource], *, deep: bool) -> list[Look]:
+    return [look_at(place, deep=deep) for place in places]
 
 
-def look_at(path: Path, *, deep: bool = False) -> Look:
+def look_at(path: PictureSource, *, deep: bool = False) -> Look:
+    """What can be seen of one picture."""
     try:
         fingerprint, tail = _fingerprint(path)
     except OSError as error:
@@ -86,10 +90,10 @@ def look_at(path: Path, *, deep: bool = False) -> Look:
     return Look(header, "", False, fingerprint)
 
 
-def duplicates(root: Path, looks: dict[str, Look]) -> Iterator[list[str]]:
-    """Groups of picture files with the same bytes."""
+def duplicates(sources: dict[str, PictureSource], looks: dict[str, Look]) -> Iterator[list[str]]:
+    """Groups of pictures with the same bytes."""
     for group in _grouped(looks, lambda path: looks[path].fingerprint):
-        yield from _grouped(group, lambda path: files.sha256_of_file(root / path))
+        yield from _grouped(group, lambda name: _sha256(sources[name]))
 
 
 def near_duplicates(looks: dict[str, Look]) -> Iterator[tuple[str, str]]:
@@ -111,9 +115,9 @@ def perceptual_hash(image: Image.Image) -> int:
     return int.from_bytes(np.packbits(small[:, 1:] > small[:, :-1]).tobytes(), "big")
 
 
-def _fingerprint(path: Path) -> tuple[bytes, bytes]:
-    """The file's size and a hash of its end; and that end."""
-    with path.open("rb") as stream:
+def _fingerprint(path: PictureSource) -> tuple[bytes, bytes]:
+    """The picture's size and a hash of its end; and that end."""
+    with path.open("rb") if isinstance(path, Path) else io.BytesIO(path()) as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, size - TAIL))
         tail = stream.read()
@@ -128,15 +132,19 @@ def _has_end(kind: str, tail: bytes) -> bool:
     return kind == "PNG" and b"IEND" in tail
 
 
-def _verified(path: Path) -> None:
+def _verified(path: PictureSource) -> None:
     with pictures.opened(path) as image:
         image.load()
 
 
-def _decoded(path: Path) -> int:
+def _decoded(path: PictureSource) -> int:
     with pictures.opened(path) as image:
         image.load()
         return perceptual_hash(image)
+
+
+def _sha256(path: PictureSource) -> str:
+    return files.sha256_of_file(path) if isinstance(path, Path) else hashlib.sha256(path()).hexdigest()
 
 
 def _grouped(paths, key) -> Iterator[list[str]]:

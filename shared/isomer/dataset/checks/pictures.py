@@ -27,7 +27,7 @@ def check(subject: Subject) -> Iterator[Finding]:
         elif look.header:
             yield from _of_header(path, look)
     good = {path: look for path, look in subject.looks.items() if not look.problem}
-    for group in images.duplicates(subject.tree.root, good):
+    for group in images.duplicates(subject.sources, good):
         yield from _of_copies(subject, group)
     for one, other in images.near_duplicates(good) if subject.deep else ():
         splits = [subject.splits.get(path) for path in (one, other)]

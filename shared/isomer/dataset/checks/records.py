@@ -13,6 +13,7 @@ from isomer.dataset.source import LeftOut
 REASONS = (
     (r"no name|has no class|without a class name|unknown class|class id", "class-unnamed"),
     (r'not in "images"', "image-not-listed"),
+    (r"pictures that are not here", "image-missing"),
     (r"whose id another|id .* twice|repeated id", "id-repeated"),
     (r"not finite", "box-not-finite"),
     (r"no area", "box-no-area"),
@@ -23,6 +24,7 @@ LINE = re.compile(r"\bline (\d+)")
 
 
 def check(subject: Subject) -> Iterator[Finding]:
+    yield from (Finding("formats-several", "", other) for other in subject.others)
     for item in subject.reading.left_out:
         yield _left_out(item)
     for path, entries in subject.by_path.items():

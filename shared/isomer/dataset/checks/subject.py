@@ -13,6 +13,7 @@ from isomer.dataset import canonical, formats
 from isomer.dataset.boxes import TOLERANCE
 from isomer.dataset.checks import images
 from isomer.dataset.checks.images import Look
+from isomer.dataset.pictures import PictureSource
 from isomer.dataset.source import Reading, SourceBox, SourcePicture, Tree, split_of
 
 UNKNOWN_SIZE = 1000, 1000  # of a picture that is not there, for boxes in fractions of it
@@ -74,16 +75,19 @@ class BoxTable:
 class Subject:
     """A tree with all that was read of it and looked at.
 
-    negatives: picture files beside annotated ones that no annotation speaks of. dataset: dataset.json's content if it
-    is a dataset of the data volume. size: the input size that small boxes are judged at, pixels.
+    negatives: picture files beside annotated ones that no annotation speaks of. sources, looks: every picture that was
+    looked at, by its path or by its name inside an annotation. others: formats that are there too. dataset: what
+    dataset.json holds if it is a dataset of the data volume. size: the input size that small boxes are judged at, pixels.
     """
 
     tree: Tree
     format: str
     evidence: str
+    others: list[str]
     reading: Reading
     entries: list[Entry]
     negatives: list[str]
+    sources: dict[str, PictureSource]
     looks: dict[str, Look]
     size: int
     dataset: dict | None = None
@@ -182,15 +186,34 @@ def examine(root: Path, *, format_name: str | None, size: int, deep: bool) -> Su
         UserError: there is no such folder, or no format fits it.
     """
     tree = Tree(root)
-    chosen, evidence = formats.choose(tree, format_name)
-    reading = chosen.read(tree)
-    entries = [Entry(note, tuple(tree.find_picture(note))) for note in reading.pictures]
+    chosen, *others = formats.detect(tree, format_name)
+    reading = chosen.reading
+    entries = [Entry(note, _meant(tree, note)) for note in reading.pictures]
+    inside = {note.embedded.name: note.embedded.load for note in reading.pictures if note.embedded}
     used = {path for entry in entries for path in entry.paths}
-    folders = {PurePosixPath(path).parent for path in used}
+    folders = {PurePosixPath(path).parent for path in used - inside.keys()}
+    elsewhere = {path for other in others for path in other.boxes}
     beside = [path for path in tree.pictures if path not in used and PurePosixPath(path).parent in folders]
-    looks = images.look_at_all(root, sorted(used | set(beside)), deep=deep)
-    negatives = [] if reading.listed else beside
-    return Subject(tree, chosen.NAME, evidence, reading, entries, negatives, looks, size, deep=deep)
+    sources = {path: inside.get(path) or root / path for path in sorted(used | set(beside))}
+    return Subject(
+        tree=tree,
+        format=chosen.format.NAME,
+        evidence=chosen.evidence,
+        others=[f"{other.format.NAME}, {other.count} ({other.evidence})" for other in others],
+        reading=reading,
+        entries=entries,
+        negatives=[] if reading.listed else [path for path in beside if path not in elsewhere],
+        sources=sources,
+        looks=images.look_at_all(sources, deep=deep),
+        size=size,
+        deep=deep,
+    )
+
+
+def _meant(tree: Tree, note: SourcePicture) -> tuple[str, ...]:
+    """The pictures that an annotation can mean: files, else the one inside it."""
+    found = tree.find_picture(note)
+    return tuple(found) if found or not note.embedded else (note.embedded.name,)
 
 
 def examine_dataset(dataset: canonical.Dataset, *, size: int, deep: bool) -> Subject:
