@@ -77,7 +77,7 @@ class Subject:
 
     negatives: picture files beside annotated ones that no annotation speaks of. sources, looks: every picture that was
     looked at, by its path or by its name inside an annotation. others: formats that are there too. dataset: what
-    dataset.json holds if it is a dataset of the data volume. size: the input size that small boxes are judged at, pixels.
+    dataset.json holds if it is a dataset of the data volume. size: the input size for small boxes, pixels.
     """
 
     tree: Tree
