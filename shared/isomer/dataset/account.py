@@ -78,7 +78,7 @@ class Account:
         if self.unused:
             lines += [f"dropped   {_count(len(self.unused), 'class')} without boxes: {some(self.unused)}"]
         lines += [f"note      {note}" for note in self.notes]
-        if self.negatives * 2 > self.pictures_kept:
+        if self.boxes_kept and self.negatives * 2 > self.pictures_kept:
             lines += ["note      most pictures have no box: take those out that are only not labelled yet"]
         if self.division:
             lines += [f"splits    {self.division}"]

@@ -19,7 +19,7 @@ from isomer.dataset import boxes, canonical, formats, pictures, splits
 from isomer.dataset.account import Account
 from isomer.dataset.boxes import BoxError, Frame
 from isomer.dataset.canonical import Box, Dataset, Picture
-from isomer.dataset.formats import Detected
+from isomer.dataset.formats import Detected, folder
 from isomer.dataset.pictures import Header, PictureError, PictureSource
 from isomer.dataset.source import LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
 from isomer.errors import UserError
@@ -78,19 +78,21 @@ def import_folder(
         (temporary / canonical.IMAGES).mkdir()
         kept = _stored(tree, found, temporary / canonical.IMAGES, link, account)
         used = {box.label for item in kept for box in item.boxes}
-        if not used:
+        if not used and chosen.format is not folder:
             raise UserError(f"no box is left of {source}:\n{account.text()}")
         order = reading.labels or sorted(used)
         classes = tuple(label for label in order if label in used)
         account.unused = tuple(label for label in order if label not in used)
         labels = {item.path: [box.label for box in item.boxes] for item in kept}
-        if shares is None:
-            own = {item.path: item.split for item in kept if item.split}
-            _refuse_empty(declared, own, account)
-            division, account.division = splits.complete(own, labels, seed)
-        else:
+        own = {item.path: item.split for item in kept if item.split}
+        if shares is not None:
             division = splits.divide(labels, dict(zip(canonical.SPLITS, shares, strict=True)), seed)
             account.division = f"divided {shares_text} as --split says"
+        elif chosen.format is folder:
+            division, account.division = own, "test, but for pictures in another split's folder: nothing has a box"
+        else:
+            _refuse_empty(declared, own, account)
+            division, account.division = splits.complete(own, labels, seed)
         canonical.write(
             temporary,
             classes,
@@ -207,15 +209,15 @@ def _placed(item: Found, note: SourcePicture, usual: Frame, account: Account) ->
         yield inside
 
 
-def _stored(tree: Tree, found: list[Found], folder: Path, link: bool, account: Account) -> list[Found]:
-    """Write the pictures; returns those that could be, each with its file name."""
+def _stored(tree: Tree, found: list[Found], images: Path, link: bool, account: Account) -> list[Found]:
+    """Write the pictures into a folder; returns those that could be, each with its file name."""
     taken: set[str] = set()
     for item in found:
         item.file_name = _file_name(item.path, item.header, taken)
     kept = []
 
     def store(item: Found) -> bool:
-        return pictures.store(item.picture(tree), item.header, folder / item.file_name, link=link)
+        return pictures.store(item.picture(tree), item.header, images / item.file_name, link=link)
 
     for item, linked in zip(found, _in_threads(store, found, "take pictures"), strict=True):
         if isinstance(linked, PictureError):

@@ -35,6 +35,17 @@ class SourceBox:
     height: float
     crowd: bool = False
 
+    @classmethod
+    def around(cls, label: str, points: Iterable[tuple[float, float]], *, crowd: bool = False) -> SourceBox:
+        """The rectangle around points (x, y), of which there must be one at least."""
+        xs, ys = zip(*points, strict=True)
+        return cls(label, min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys), crowd)
+
+    @property
+    def corners(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Upper left and lower right, x and y of each."""
+        return (self.x, self.y), (self.x + self.width, self.y + self.height)
+
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
@@ -137,8 +148,9 @@ class Tree:
         """The picture files that an annotation can mean: one if all is well, none, or several equally near.
 
         A name counts with its suffix first, then without. Of equal names in several folders that one is meant whose
-        folders agree best with the name's own, then with the annotation's name (`instances_val.json` and `val/`),
-        then with the annotation's place; at last capitals count. Without any, a picture inside the annotation is it.
+        folders agree best with the name's own, then with the annotation's split or name (`instances_val2017.json` and
+        `val2017/`), then with the annotation's place; at last capitals count. Where there is none, the picture inside
+        the annotation is meant.
         """
         several: list[str] = []
         for name in picture.names:
@@ -147,7 +159,7 @@ class Tree:
                 continue
             *parts, last = map(_key, written)
             found = self._by_name[last] or self._by_stem[last] or self._by_stem[PurePosixPath(last).stem]
-            nearest = _nearest(found, parts, picture.annotation)
+            nearest = found if len(found) < 2 else _nearest(found, parts, picture)
             exact = [path for path in nearest if written[-1] in (PurePosixPath(path).name, PurePosixPath(path).stem)]
             nearest = exact or nearest
             if len(nearest) == 1:
@@ -211,13 +223,13 @@ def _grouped(names: list[str], part) -> defaultdict[str, list[str]]:
     return groups
 
 
-def _nearest(found: list[str], folders: list[str], annotation: str) -> list[str]:
+def _nearest(found: list[str], folders: list[str], picture: SourcePicture) -> list[str]:
     """Those of the files found whose folders agree best; see `Tree.find_picture`."""
-    place = PurePosixPath(_key(annotation))
+    place = PurePosixPath(_key(picture.annotation))
 
-    def agreement(name: str) -> tuple[int, bool, int]:
+    def agreement(name: str) -> tuple[int, int, int]:
         own = list(PurePosixPath(_key(name)).parts[:-1])
-        hinted = any(folder in place.stem for folder in own)
+        hinted = any(folder in place.stem for folder in own) + (picture.split in (split_of(name), None))
         near = _shared(own, list(place.parts[:-1])) + _shared(own[::-1], list(place.parts[:-1])[::-1])
         return _shared(own[::-1], folders[::-1]), hinted, near
 

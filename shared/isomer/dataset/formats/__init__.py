@@ -13,6 +13,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from isomer.dataset.formats import folder
 from isomer.dataset.source import Reading, Tree
 from isomer.errors import UserError, known
 
@@ -79,13 +80,16 @@ def _candidates(tree: Tree, name: str | None) -> dict[Format, str]:
     all_formats = formats()
     if name is not None and name not in all_formats:
         raise known("format", name, all_formats)
-    chosen = all_formats if name is None else {name: all_formats[name]}
-    found = {one: evidence for one in chosen.values() if (evidence := one.evidence(tree))}
+    # whatever has pictures is a folder of pictures: that is taken when asked for, or when it can be nothing else
+    chosen = [one for one in all_formats.values() if (one is not folder if name is None else one.NAME == name)]
+    if name is None and folder.is_alone(tree):
+        chosen = [folder]
+    found = {one: evidence for one in chosen if (evidence := one.evidence(tree))}
     if found:
         return found
     if name is not None:
         raise UserError(
-            f"--format {name}: nothing of it under {tree.root} ({tree.describe()}); it would be {chosen[name].ACCEPTS}"
+            f"--format {name}: nothing of it under {tree.root} ({tree.describe()}); it would be {chosen[0].ACCEPTS}"
         )
     accepted = "; ".join(f"{key}: {one.ACCEPTS}" for key, one in all_formats.items())
     raise UserError(f"no known annotations under {tree.root} ({tree.describe()}). Known formats: {accepted}")

@@ -58,7 +58,10 @@ def parse(value: dict, name: str, load: Any = None) -> tuple[SourcePicture, list
         group = shape.get("group_id")
         key = number if group is None else (box.label, str(group))
         groups.setdefault(key, []).append(box)
-    boxes = tuple(_around([corner for box in group for corner in _corners(box)], group[0]) for group in groups.values())
+    boxes = tuple(
+        SourceBox.around(group[0].label, [corner for box in group for corner in box.corners])
+        for group in groups.values()
+    )
     path = str(value.get("imagePath") or "")
     stem = PurePosixPath(name).stem
     suffix = PurePosixPath(path.replace("\\", "/")).suffix
@@ -101,14 +104,4 @@ def _box(shape: Any) -> SourceBox:
         points = [(x - radius, y - radius), (x + radius, y + radius)]
     if len(points) < (3 if kind == "polygon" else 2):
         raise AnnotationError(f"drawn as {kind} of {len(points)} points")
-    return _around(points, SourceBox(label, 0, 0, 0, 0))
-
-
-def _corners(box: SourceBox) -> list[tuple[float, float]]:
-    return [(box.x, box.y), (box.x + box.width, box.y + box.height)]
-
-
-def _around(points: list[tuple[float, float]], like: SourceBox) -> SourceBox:
-    """The rectangle around points, labelled like another."""
-    xs, ys = zip(*points, strict=True)
-    return SourceBox(like.label, min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+    return SourceBox.around(label, points)

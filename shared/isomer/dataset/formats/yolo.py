@@ -155,8 +155,7 @@ def _box(words: list[str], names: dict[int, str], points: int) -> SourceBox:
         x, y, width, height = rest[:4]
         box = SourceBox(label, x - width / 2, y - height / 2, width, height)
     elif len(rest) >= 6 and len(rest) % 2 == 0:
-        xs, ys = rest[0::2], rest[1::2]
-        box = SourceBox(label, min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+        box = SourceBox.around(label, zip(rest[0::2], rest[1::2], strict=True))
     else:
         raise AnnotationError(f"in a line of {len(words)} numbers: a class and 4 are a box, and 6 or more a polygon")
     if max(map(abs, rest[:4])) > LARGEST_FRACTION:

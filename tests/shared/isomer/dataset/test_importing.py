@@ -158,6 +158,14 @@ def test_a_split_whose_pictures_cannot_be_read_is_empty_too(source, tmp_path):
         do(source, tmp_path / "made")
 
 
+def test_pictures_alone_are_a_dataset_to_test_on(source, tmp_path):
+    source.picture("a.jpg")
+    dataset, account = do(source, tmp_path / "made")
+    assert dataset.classes == ()
+    assert [picture.file_name for picture in dataset.split("test").pictures] == ["a.jpg"]
+    assert account.negatives == 1
+
+
 def test_no_box_at_all_is_an_error_with_the_reasons(source, tmp_path):
     source.picture("a.jpg")
     source.voc("a.xml", ("cat", 5, 5, 5, 5))
