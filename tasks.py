@@ -71,6 +71,7 @@ of_script("data-import", "Import labelled pictures: Pascal VOC, COCO.", TOOLS, "
 of_script(
     "data-check", "Say what is wrong with a dataset or a source, and where.", TOOLS, "data_check", flags.DataCheck
 )
+of_script("data-show", "Write a dataset's page: pictures, boxes, classes, splits.", TOOLS, "data_show", flags.DataShow)
 of_script("data-export", "Write a dataset in another tool's format.", TOOLS, "data_export", flags.DataExport)
 of_script("parity", "Compare a dataset's published models; gives a verdict.", TOOLS, "parity", flags.Parity)
 of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", flags.Check)

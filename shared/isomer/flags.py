@@ -125,6 +125,13 @@ class DataCheck:
     json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
 
 
+@dataclass(frozen=True)
+class DataShow:
+    """Write a page about a dataset: pictures with boxes, classes, splits, sizes, and what data-check finds."""
+
+    name: str = required("dataset", positional=True)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DataExport(Data):
     """Write a dataset in the format that another tool reads."""

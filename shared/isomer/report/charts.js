@@ -74,12 +74,4 @@
   const paper = (on) => () => { document.documentElement.classList.toggle("paper", on); drawAll(); };
   addEventListener("beforeprint", paper(true));
   addEventListener("afterprint", paper(false));
-
-  const toggle = (figure) => figure.classList.toggle("large");
-  document.querySelectorAll(".picture").forEach((figure) => {
-    figure.addEventListener("click", () => toggle(figure));
-    figure.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" || event.key === " ") { event.preventDefault(); toggle(figure); }
-    });
-  });
 })();

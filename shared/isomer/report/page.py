@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 
-from isomer.dataset.canonical import Dataset
 from isomer.evaluation import RECALLS, SIZES, precision_recall
+from isomer.report import template
 from isomer.report.collect import Collected, Subject
 from isomer.report.pictures import Shown, css_colour
-from isomer.run import now
 
-HERE = Path(__file__).parent
 MOST_CURVES = 12  # precision-recall charts; a dataset may have hundreds of classes
 # What run.json and config.json hold besides: shown elsewhere on the page, or of no use to a reader.
 NOT_PROVENANCE = {"metrics", "provenance", "data", "weights"}
@@ -44,22 +39,6 @@ class Row:
 
 def render(collected: Collected, pictures: list[Shown]) -> str:
     """The page as one self-contained HTML document, with these pictures."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "digits": digits,
-        "signed": signed,
-        "megabytes": megabytes,
-        "milliseconds": milliseconds,
-        "figure": figure,
-        "short": short,
-        "words": words,
-    }
     dataset = collected.dataset
     boxes = Counter(dataset.classes[box.category - 1] for picture in collected.split.pictures for box in picture.boxes)
     # most boxes first where there are too many for one table
@@ -69,9 +48,11 @@ def render(collected: Collected, pictures: list[Shown]) -> str:
         else sorted(dataset.classes, key=lambda name: -boxes[name])[:MOST_CLASSES]
     )
     compared = [subject for subject in collected.subjects if subject.model]
-    return environment.get_template("page.html.j2").render(
+    return template.render(
+        "page.html.j2",
+        styles=("vendor/uPlot.min.css", "style.css"),
+        scripts=("vendor/uPlot.iife.min.js", "charts.js", "enlarge.js"),
         dataset=dataset,
-        lede=_lede(dataset),
         split=collected.split,
         subjects=list(enumerate(collected.subjects)),
         models=[(index, subject) for index, subject in enumerate(collected.subjects) if subject.model],
@@ -92,22 +73,7 @@ def render(collected: Collected, pictures: list[Shown]) -> str:
         threshold=collected.score_threshold,
         provenance=_provenance(collected.subjects),
         charts=Markup(_script_json(_charts(collected, classes))),
-        made=now(),
-        style=Markup(_read("vendor/uPlot.min.css") + _read("style.css")),
-        script=Markup(_read("vendor/uPlot.iife.min.js") + _read("charts.js")),
     )
-
-
-def _lede(dataset: Dataset) -> str:
-    """What the dataset is, in a line."""
-    count = len(dataset.classes)
-    splits = ", ".join(f"{count['images']} {name}" for name, count in dataset.about["splits"].items())
-    parts = [f"{count} {'class' if count == 1 else 'classes'}", f"{splits} pictures"]
-    return " · ".join([*parts, *(dataset.about[key] for key in ("source", "licence") if dataset.about.get(key))])
-
-
-def _read(name: str) -> str:
-    return (HERE / name).read_text()
 
 
 def _script_json(value: Any) -> str:
@@ -175,43 +141,3 @@ def _flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             flat[prefix + key] = ", ".join(map(str, item)) if isinstance(item, list) else item
     return flat
-
-
-def digits(value: float | None, places: int = 3) -> str:
-    return "–" if value is None else f"{value:.{places}f}"
-
-
-def signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.3f}".replace("-", "−")
-
-
-def megabytes(value: int) -> str:
-    return f"{value / 1e6:.1f} MB"
-
-
-def milliseconds(value: float) -> str:
-    return f"{value:.1f} ms"
-
-
-def figure(value: Any) -> str:
-    """A gate's value or limit: small numbers with their power of ten, words as they are."""
-    if value is None:
-        return "–"
-    if not isinstance(value, float):
-        return str(value)
-    if value == 0 or 1e-3 <= abs(value) < 1e4:
-        return f"{value:.4g}"
-    power = math.floor(math.log10(abs(value)))
-    return f"{value / 10**power:.1f}·10{str(power).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-
-
-def short(value: Any) -> str:
-    """A hash by its beginning; anything else whole."""
-    text = str(value)
-    is_hash = len(text) >= 32 and set(text.removeprefix("sha256:")) <= set("0123456789abcdef")
-    return text.removeprefix("sha256:")[:12] if is_hash else text
-
-
-def words(key: str) -> str:
-    """`recipe.weight_decay` -> `recipe · weight decay`."""
-    return key.replace("_", " ").replace(".", " · ")

@@ -99,18 +99,19 @@ def _merit(picture: Picture, scores: list[dict[int, Score]]) -> tuple:
 
 
 def _truth(split: Split, picture: Picture) -> Panel:
-    return Panel("ground truth", None, [_box_frame(split, "truth", box) for box in picture.boxes])
+    return Panel("ground truth", None, [box_frame(split, "truth", box) for box in picture.boxes])
 
 
 def _panel(split: Split, title: str, index: int, score: Score) -> Panel:
-    frames = [_box_frame(split, "missed", box) for box in score.missed]
+    frames = [box_frame(split, "missed", box) for box in score.missed]
     frames += [_result_frame(split, "right", result) for result in score.right[::-1]]
     # dashed, so that a right one of another class still shows below
     frames += [_result_frame(split, "wrong", result) for result in score.wrong[::-1]]
     return Panel(title, index, frames, score.at_threshold.F1)
 
 
-def _box_frame(split: Split, kind: str, box: Box) -> Frame:
+def box_frame(split: Split, kind: str, box: Box) -> Frame:
+    """A box of the ground truth."""
     name = split.classes[box.category - 1]
     return Frame(kind, box.x, box.y, box.width, box.height, box.category, name)
 

@@ -13,9 +13,10 @@ from isomer import files, parity
 from isomer.dataset import canonical
 from isomer.errors import UserError
 from isomer.report.collect import collect
-from isomer.report.page import figure, render, short
+from isomer.report.page import render
 from isomer.report.pictures import choose
 from isomer.report.side_by_side import write_pictures
+from isomer.report.template import figure, short
 
 
 def page(volume) -> str:
