@@ -21,8 +21,6 @@ from isomer import progress
 from isomer.dataset.canonical import Picture, Split
 
 IN_MEMORY_BYTES = 1 << 30  # a split whose pixels need less is decoded once and kept
-SMALLEST_CROP = 0.5  # of the picture's side
-CROPPED = 0.5  # share of pictures
 BRIGHTNESS = 32.0  # grey levels
 CONTRAST = SATURATION = (0.6, 1.4)
 
@@ -52,7 +50,6 @@ class TrainingPictures(Dataset):
         pixels = self.split.load(picture) if pixels is None else pixels
         rng = np.random.default_rng([self.seed, position])
         boxes, classes = labels(picture)
-        pixels, boxes, classes = crop(rng, pixels, boxes, classes)
         image = resize(torch.tensor(pixels)[None], self.size)
         image = normalise(recolour(rng, image))[0]
         if rng.random() < 0.5:
@@ -83,25 +80,6 @@ def labels(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
     boxes = np.array([[box.x + box.width / 2, box.y + box.height / 2, box.width, box.height] for box in found])
     boxes = boxes.reshape(-1, 4) / (picture.width, picture.height, picture.width, picture.height)
     return boxes, np.array([box.category for box in found], dtype=np.int64)
-
-
-def crop(
-    rng: np.random.Generator, pixels: np.ndarray, boxes: np.ndarray, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Now and then a part of the picture; keeps the boxes whose centres are in it, cut at its edge."""
-    if rng.random() >= CROPPED:
-        return pixels, boxes, classes
-    height, width = pixels.shape[:2]
-    rows, columns = (max(1, round(side * rng.uniform(SMALLEST_CROP, 1))) for side in (height, width))
-    top, left = rng.integers(height - rows + 1), rng.integers(width - columns + 1)
-    start = np.array([left / width, top / height])
-    extent = np.array([columns / width, rows / height])
-    low = np.clip((boxes[:, :2] - boxes[:, 2:] / 2 - start) / extent, 0, 1)
-    high = np.clip((boxes[:, :2] + boxes[:, 2:] / 2 - start) / extent, 0, 1)
-    centres = (boxes[:, :2] - start) / extent
-    inside = ((centres > 0) & (centres < 1)).all(axis=1)
-    cut = np.concatenate([(low + high) / 2, high - low], axis=1)[inside]
-    return pixels[top : top + rows, left : left + columns], cut, classes[inside]
 
 
 def recolour(rng: np.random.Generator, image: Tensor) -> Tensor:

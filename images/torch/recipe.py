@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Recipe:
     """AdamW, a linear warm-up, then a cosine down to zero."""
 
-    lr: float = 4e-3  # its peak
+    lr: float = 5e-3  # its peak
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of all steps
     gradient_norm: float = 5.0  # longer gradients are cut to it
