@@ -56,7 +56,7 @@ def test_errors_end_it_with_1_and_json_has_every_place(run, source, tmp_path):
     (source / "8.jpg").unlink()
     done = run("data_check", source, "--json", tmp_path / "found.json")
     assert done.returncode == 1
-    assert "7.xml:3 (thing 200, 20, -90, 70 in " in done.stdout
+    assert "7.xml:3 (thing: 200, 20, -90, 70 in " in done.stdout
     assert "error: 2 errors" in done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     places = {group["code"]: group["places"] for group in found["findings"]}

@@ -21,10 +21,21 @@ CORNERS_BOXES = 5
 
 
 def check(subject: Subject) -> Iterator[Finding]:
-    table = subject.boxes
-    if not len(table.rows):
+    if not len(subject.boxes.rows):
         yield Finding("no-boxes", "")
         return
+    for code, mask in masks(subject).items():
+        for row in np.flatnonzero(mask):
+            yield finding(subject, code, int(row))
+    counts = np.diff(subject.firsts)
+    for index in np.flatnonzero(counts > MANY):
+        entry = subject.entries[index]
+        yield Finding("boxes-many", entry.note.annotation, str(counts[index]), entry.place)
+
+
+def masks(subject: Subject) -> dict[str, np.ndarray]:
+    """Which boxes each code is about, bool [n]; there is one box at least."""
+    table = subject.boxes
     rows, size = table.rows, table.size
     finite = np.isfinite(rows).all(axis=1)
     negative = finite & (rows[:, 2:] <= -TOLERANCE).any(axis=1)
@@ -39,7 +50,8 @@ def check(subject: Subject) -> Iterator[Finding]:
     tiny = sound & (rows[:, 2:] < TINY).any(axis=1)
     sides = np.sort(rows[:, 2:], axis=1)
     corners = _corners(subject, sound & over)
-    masks = {
+    same, other = duplicates(table)
+    return {
         "box-not-finite": ~finite,
         "box-inverted": negative,
         "box-no-area": finite & ~negative & ~table.has_area,
@@ -51,16 +63,9 @@ def check(subject: Subject) -> Iterator[Finding]:
         "box-tiny-at-size": sound & ~tiny & (scaled < TINY_AT_SIZE).any(axis=1),
         "box-whole-picture": whole & ~corners,
         "box-thin": sound & ~tiny & (sides[:, 1] > THIN * np.maximum(sides[:, 0], TOLERANCE)),
+        "box-duplicate": same & table.has_area,
+        "box-two-classes": other & table.has_area,
     }
-    same, other = duplicates(table)
-    masks |= {"box-duplicate": same & table.has_area, "box-two-classes": other & table.has_area}
-    for code, mask in masks.items():
-        for row in np.flatnonzero(mask):
-            yield finding(subject, code, int(row))
-    counts = np.diff(subject.firsts)
-    for index in np.flatnonzero(counts > MANY):
-        entry = subject.entries[index]
-        yield Finding("boxes-many", entry.note.annotation, str(counts[index]), entry.place)
 
 
 def finding(subject: Subject, code: str, row: int) -> Finding:
@@ -68,7 +73,7 @@ def finding(subject: Subject, code: str, row: int) -> Finding:
     entry, box = subject.box(row)
     size = subject.boxes.size[row]
     within = f" in {described(size).replace(', ', 'x')}" if np.isfinite(size).all() else ""
-    value = f"{box.label} {described((box.x, box.y, box.width, box.height))}{within}"
+    value = f"{box.label}: {described((box.x, box.y, box.width, box.height))}{within}"
     return Finding(code, entry.note.annotation, value, entry.place, box=row)
 
 

@@ -53,8 +53,7 @@ def _left_out(item: LeftOut) -> Finding:
 def _picture_of(entry: Entry) -> Iterator[Finding]:
     if entry.path:
         return
-    name = entry.note.names[0] if entry.note.names else "no file name"
-    code, value = ("image-ambiguous", ", ".join(entry.paths)) if entry.paths else ("image-missing", name)
+    code, value = ("image-ambiguous", ", ".join(entry.paths)) if entry.paths else ("image-missing", "")
     yield Finding(code, entry.note.annotation, value, entry.place)
 
 
