@@ -67,7 +67,7 @@ of_launcher("clean", options.Clean, "cleaning:run")
 of_launcher("conflicts", options.Conflicts, "conflicts:run")
 
 of_script("data-make", "Draw a dataset: shapes on textured backgrounds.", TOOLS, "data_make", flags.DataMake)
-of_script("data-import", "Import labelled pictures: Pascal VOC, COCO.", TOOLS, "data_import", flags.DataImport)
+of_script("data-import", "Import labelled pictures in any of 14 formats.", TOOLS, "data_import", flags.DataImport)
 of_script(
     "data-check", "Say what is wrong with a dataset or a source, and where.", TOOLS, "data_check", flags.DataCheck
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isomer import progress
 from isomer.dataset import canonical
-from isomer.dataset.importing import import_folder
+from isomer.dataset.importing import import_source
 from isomer.errors import run_main
 from isomer.flags import DataImport, parse
 from isomer.volume import Volume, check_name
@@ -14,13 +14,16 @@ def main() -> None:
     options = parse(DataImport, prog="data-import")
     folder = Volume.from_environment().datasets / check_name("dataset", options.name)
     before = canonical.load(folder) if (folder / "dataset.json").is_file() else None
-    dataset, account = import_folder(
+    dataset, account = import_source(
         options.path,
         folder,
         format_name=options.format,
         shares_text=options.split,
         seed=options.seed,
         link=options.link,
+        classes_text=options.classes,
+        min_area=options.min_area,
+        limit=options.limit,
     )
     progress.say(account.text())
     if options.link and account.linked < account.pictures_kept:

@@ -91,11 +91,14 @@ class DataMake:
 class DataImport:
     """Bring labelled pictures into the data volume as a canonical dataset."""
 
-    path: Path = required("folder with pictures and annotations", positional=True)
+    path: Path = required("folder, archive (zip, tar) or annotation file", positional=True)
     name: str = required("name of the new dataset")
     format: str | None = flag(None, "format of the annotations [default: detected, and said]")
+    classes: str | None = flag(None, "classes to keep, with commas; old=new renames or merges, * is all others")
+    min_area: float = flag(0.0, "leave out boxes smaller than so many square pixels", least=0)
+    limit: int | None = flag(None, "at most so many pictures, of each split its share", least=1)
     split: str | None = flag(None, "shares of train,val,test [default: the source's own splits, else 0.8,0.1,0.1]")
-    seed: int = flag(0, "the same seed splits the same way", least=0)
+    seed: int = flag(0, "the same seed splits, and limits, the same way", least=0)
     link: bool = flag(False, "hard links instead of copies where the file system can")
 
 
@@ -123,6 +126,7 @@ class DataCheck:
     size: int = flag(Train.size, "input size in pixels that small boxes are judged at", least=1)
     deep: bool = flag(False, "decode every picture: finds damage inside them and near-copies in several splits")
     json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
+    fix: str | None = flag(None, "name of a new dataset: a mended copy; what was changed is said")
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ class Account:
 
     elsewhere: picture files in folders without any annotated picture (masks, previews), which are not looked at.
     unused: classes the source names that no kept box has. notes: what was assumed where the source says nothing.
-    division: how the splits came about, in words.
+    asked: what options left out: pictures and boxes by the reason. division: how the splits came about, in words.
     """
 
     left_out: list[LeftOut] = field(default_factory=list)
@@ -28,7 +28,14 @@ class Account:
     elsewhere: int = 0
     unused: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    asked: dict[str, list[int]] = field(default_factory=dict)
     division: str = ""
+
+    def unasked(self, reason: str, *, pictures: int = 0, boxes: int = 0) -> None:
+        """Count what an option left out."""
+        counts = self.asked.setdefault(reason, [0, 0])
+        counts[0] += pictures
+        counts[1] += boxes
 
     def reasons(self) -> dict[tuple[str, str], list[LeftOut]]:
         """What was left out, by what it is and why."""
@@ -51,6 +58,10 @@ class Account:
                 }
                 for (what, reason), items in self.reasons().items()
             ],
+            "left_out_as_asked": [
+                {"reason": reason, "pictures": pictures, "boxes": boxes}
+                for reason, (pictures, boxes) in sorted(self.asked.items())
+            ],
             "changed": dict(sorted(self.changed.items())),
             "pictures_elsewhere": self.elsewhere,
             "classes_without_boxes": list(self.unused),
@@ -70,6 +81,9 @@ class Account:
             with_them = f" with {_count(boxes, 'box')}" if boxes and what != "box" else ""
             names = some(dict.fromkeys(item.name for item in items))
             lines += [f"left out  {_count(count, what)}{with_them}, {reason}: {names}"]
+        for reason, (pictures, boxes) in sorted(self.asked.items()):
+            counts = [_count(pictures, "picture")] * bool(pictures) + [_count(boxes, "box")] * bool(boxes)
+            lines += [f"unasked   {' with '.join(counts)} {reason}"]
         lines += [f"changed   {count} {change}" for change, count in sorted(self.changed.items())]
         if self.linked:
             lines += [f"linked    {_count(self.linked, 'picture')}"]

@@ -8,91 +8,95 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 from isomer import files, progress
-from isomer.dataset import boxes, canonical, formats, pictures, splits
+from isomer.dataset import (
+    alike,
+    archives,
+    boxes,
+    canonical,
+    documents,
+    formats,
+    looking,
+    matching,
+    pictures,
+    selecting,
+    splits,
+)
 from isomer.dataset.account import Account
 from isomer.dataset.boxes import BoxError, Frame
 from isomer.dataset.canonical import Box, Dataset, Picture
 from isomer.dataset.formats import Detected, folder
-from isomer.dataset.pictures import Header, PictureError, PictureSource
-from isomer.dataset.source import LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
+from isomer.dataset.matching import Found
+from isomer.dataset.pictures import Header, PictureError
+from isomer.dataset.source import LeftOut, Reading, SourceBox, SourcePicture, Tree
 from isomer.errors import UserError
 
 T = TypeVar("T")
 U = TypeVar("U")
 
 
-@dataclass
-class Found:
-    """A picture file of the source, what annotations say of it, and what becomes of it; `path` is relative."""
-
-    path: str
-    annotations: list[SourcePicture] = field(default_factory=list)
-    header: Header | None = None
-    boxes: list[SourceBox] = field(default_factory=list)
-    file_name: str = ""
-
-    def picture(self, tree: Tree) -> PictureSource:
-        """Where the picture is: its file, or inside an annotation."""
-        inside = next((item.embedded for item in self.annotations if item.embedded), None)
-        return inside.load if inside and inside.name == self.path else tree.root / self.path
-
-    @property
-    def split(self) -> str | None:
-        own = next((item.split for item in self.annotations if item.split), None)
-        return own or split_of(self.path)
-
-    @property
-    def boxes_read(self) -> int:
-        return sum(len(item.boxes) for item in self.annotations)
-
-
-def import_folder(
-    source: Path, target: Path, *, format_name: str | None, shares_text: str | None, seed: int, link: bool
+def import_source(
+    source: Path,
+    target: Path,
+    *,
+    format_name: str | None = None,
+    shares_text: str | None = None,
+    seed: int = 0,
+    link: bool = False,
+    classes_text: str | None = None,
+    min_area: float = 0.0,
+    limit: int | None = None,
+    reading: Reading | None = None,
 ) -> tuple[Dataset, Account]:
-    """Import the folder `source` as the dataset folder `target`, replacing what is there when all is done.
+    """Import a folder, an archive or an annotation file as the dataset folder `target`, replacing what is there at the
+    end.
 
     Args:
         format_name: as `--format`; None to detect it. shares_text: as `--split`; None for the source's own splits.
+        classes_text, min_area, limit: as `--classes`, `--min-area` and `--limit`. reading: what to take for what the
+            source's annotations say, mended say.
 
     Raises:
         UserError: nothing can be made of the source; `target` is then as it was.
     """
     shares = None if shares_text is None else splits.parse_shares(shares_text)
-    tree = Tree(source)
-    chosen, *others = formats.detect(tree, format_name)
-    progress.say(f"format {chosen.format.NAME}: {chosen.evidence}")
-    reading = chosen.reading
-    account = Account(list(reading.left_out), notes=[*reading.notes, *map(_not_taken, others)])
-    matched = _matched(tree, reading, others, account)
-    declared = reading.splits | {item.split for item in matched if item.split}
-    found = _inspected(tree, matched, account)
-    _settle_boxes(found, account)
+    wanted = None if classes_text is None else selecting.parse_classes(classes_text)
     with files.replacing_folder(target) as temporary:
+        tree, account = _opened(source, temporary / "unpacked")
+        chosen, *others = formats.detect(tree, format_name)
+        documents.forget()
+        progress.say(f"format {chosen.format.NAME}: {chosen.evidence}")
+        reading = reading or chosen.reading
+        account.left_out += reading.left_out
+        account.notes += [*reading.notes, *map(_not_taken, others)]
+        found = matching.match(tree, reading, others, account)
+        labels = reading.labels or tuple(sorted({box.label for item in found for box in _source_boxes(item)}))
+        if wanted:
+            selecting.check_classes(wanted, labels)
+        if limit:
+            found = selecting.limit(found, limit, seed, account)
+        declared = reading.splits | {item.split for item in found if item.split}
+        found = _looked_at(tree, found, account)
+        _settle_boxes(found, account)
+        found = selecting.select(found, wanted, min_area, account)
         (temporary / canonical.IMAGES).mkdir()
-        kept = _stored(tree, found, temporary / canonical.IMAGES, link, account)
+        unpacked = tree.root.is_relative_to(temporary)
+        kept = _stored(tree, found, temporary / canonical.IMAGES, link or unpacked, account)
+        shutil.rmtree(temporary / "unpacked", ignore_errors=True)
         used = {box.label for item in kept for box in item.boxes}
         if not used and chosen.format is not folder:
             raise UserError(f"no box is left of {source}:\n{account.text()}")
-        order = reading.labels or sorted(used)
+        order = wanted.in_order(labels) if wanted else labels
         classes = tuple(label for label in order if label in used)
         account.unused = tuple(label for label in order if label not in used)
-        labels = {item.path: [box.label for box in item.boxes] for item in kept}
-        own = {item.path: item.split for item in kept if item.split}
-        if shares is not None:
-            division = splits.divide(labels, dict(zip(canonical.SPLITS, shares, strict=True)), seed)
-            account.division = f"divided {shares_text} as --split says"
-        elif chosen.format is folder:
-            division, account.division = own, "test, but for pictures in another split's folder: nothing has a box"
-        else:
-            _refuse_empty(declared, own, account)
-            division, account.division = splits.complete(own, labels, seed)
+        account.linked = account.linked if link else 0
+        division = _divided(kept, shares, declared, seed, account, divide=chosen.format is not folder)
         canonical.write(
             temporary,
             classes,
@@ -102,11 +106,26 @@ def import_folder(
                 "source": source.resolve().name,
                 "format": chosen.format.NAME,
                 "licence": reading.licence or _licence(tree),
-                "options": {"split": shares_text, "seed": seed},
+                "options": {
+                    "split": shares_text,
+                    "seed": seed,
+                    "classes": classes_text,
+                    "min_area": min_area,
+                    "limit": limit,
+                },
                 "import": account.to_json(),
             },
         )
     return canonical.load(target), account
+
+
+def _opened(source: Path, scratch: Path) -> tuple[Tree, Account]:
+    """The source's files, an archive's unpacked into `scratch`, and the account of what was left out by that."""
+    if not archives.is_archive(source):
+        return Tree(source), Account()
+    progress.say(f"unpacking {source.name}")
+    left_out = archives.unpack(source, scratch)
+    return Tree(scratch, str(source)), Account(left_out)
 
 
 def _not_taken(other: Detected) -> str:
@@ -114,55 +133,20 @@ def _not_taken(other: Detected) -> str:
     return f"{name} was there too, with {other.count} ({other.evidence}), and not taken: --format {name} takes it"
 
 
-def _matched(tree: Tree, reading: Reading, others: list[Detected], account: Account) -> list[Found]:
-    """The picture files that belong to the source: those annotated, and those beside them as negatives.
-
-    What only an annotation in one of the `others` speaks of is no negative.
-    """
-    elsewhere = {path: (other.format.NAME, count) for other in others for path, count in other.boxes.items()}
-    found: dict[str, Found] = {}
-    for item in reading.pictures:
-        nearest = tree.find_picture(item)
-        if len(nearest) != 1:
-            reason = f"fits several pictures ({nearest[0]}, {nearest[1]})" if nearest else "without its picture"
-            name = item.annotation if item.names[:1] == (PurePosixPath(item.annotation).stem,) else ""
-            name = name or f"{item.annotation}: {item.names[0] if item.names else 'no file name'}"
-            account.left_out.append(LeftOut("annotation", reason, name, len(item.boxes)))
-            continue
-        one = found.setdefault(nearest[0], Found(nearest[0]))
-        if {other.split for other in one.annotations} - {item.split, None} and item.split:
-            reason = f"of a picture that {one.annotations[0].annotation} has in another split"
-            account.left_out.append(LeftOut("annotation", reason, f"{item.annotation}: {one.path}", len(item.boxes)))
-            continue
-        one.annotations.append(item)
-    folders = {PurePosixPath(path).parent for path in found}
-    for path in tree.pictures:
-        if path in found:
-            continue
-        if PurePosixPath(path).parent not in folders:
-            account.elsewhere += 1
-        elif path in elsewhere:
-            name, count = elsewhere[path]
-            account.left_out.append(LeftOut("picture", f"that only {name} has boxes for", path, count))
-        elif reading.listed:
-            account.left_out.append(LeftOut("picture", "in no list of the source", path))
-        else:
-            found[path] = Found(path)
-    account.pictures_read = len(found) + sum(item.what == "picture" for item in account.left_out)
-    account.boxes_read = sum(item.boxes_read for item in found.values())
-    account.boxes_read += sum(item.boxes for item in account.left_out)
-    return [found[path] for path in sorted(found)]
+def _source_boxes(item: Found) -> Iterator[SourceBox]:
+    for note in item.annotations:
+        yield from note.boxes
 
 
-def _inspected(tree: Tree, found: list[Found], account: Account) -> list[Found]:
-    """The pictures whose headers can be read, with these."""
+def _looked_at(tree: Tree, found: list[Found], account: Account) -> list[Found]:
+    """The pictures that can be read to their end, with what was seen of them."""
     kept = []
-    headers = _in_threads(lambda item: pictures.inspect(item.picture(tree)), found, "look at pictures")
-    for item, header in zip(found, headers, strict=True):
-        if isinstance(header, PictureError):
-            account.left_out.append(LeftOut("picture", str(header), item.path, item.boxes_read))
+    looks = looking.look_at_all([item.picture(tree) for item in found])
+    for item, look in zip(found, looks, strict=True):
+        if look.problem:
+            account.left_out.append(LeftOut("picture", look.problem, item.path, item.boxes_read))
         else:
-            item.header = header
+            item.header, item.sha256, item.fingerprint = look.header, look.sha256, look.fingerprint
             kept.append(item)
     return kept
 
@@ -217,11 +201,15 @@ def _stored(tree: Tree, found: list[Found], images: Path, link: bool, account: A
     kept = []
 
     def store(item: Found) -> bool:
-        return pictures.store(item.picture(tree), item.header, images / item.file_name, link=link)
+        target = images / item.file_name
+        linked = pictures.store(item.picture(tree), item.header, target, link=link, verified=True)
+        if item.header.changes:
+            item.sha256 = files.sha256_of_file(target)
+        return linked
 
     for item, linked in zip(found, _in_threads(store, found, "take pictures"), strict=True):
         if isinstance(linked, PictureError):
-            account.left_out.append(LeftOut("picture", str(linked), item.path, item.boxes_read))
+            account.left_out.append(LeftOut("picture", str(linked), item.path, len(item.boxes)))
             continue
         kept.append(item)
         account.linked += linked
@@ -246,6 +234,27 @@ def _file_name(path: str, header: Header, taken: set[str]) -> str:
             break
     taken.add(name.casefold())
     return name
+
+
+def _divided(
+    kept: list[Found], shares: tuple | None, declared: set[str], seed: int, account: Account, *, divide: bool
+) -> dict[str, str]:
+    """The split of each picture; `divide`: whether pictures may be given another than the source's."""
+    own = {item.path: item.split for item in kept if item.split}
+    labels = {item.path: [box.label for box in item.boxes] for item in kept}
+    if shares is None and not divide:
+        account.division = "test, but for pictures in another split's folder: nothing has a box"
+        return own
+    together = alike.groups({item.path: item.fingerprint for item in kept}, {item.path: item.sha256 for item in kept})
+    if shares is not None:
+        division = splits.divide(labels, dict(zip(canonical.SPLITS, shares, strict=True)), seed, together)
+        account.division = f"divided {','.join(f'{share:g}' for share in shares)} as --split says"
+    else:
+        _refuse_empty(declared, own, account)
+        division, account.division = splits.complete(own, labels, seed, together)
+    if together and division != own:
+        account.division += f"; {len(together)} pictures that look like others are kept in one split with these"
+    return division
 
 
 def _refuse_empty(declared: set[str], own: dict[str, str], account: Account) -> None:

@@ -99,15 +99,19 @@ def inspect(path: PictureSource, *, whole: bool = True) -> Header:
         return Header(width, height, orientation, kind, tuple(changes))
 
 
-def store(path: PictureSource, header: Header, target: Path, *, link: bool) -> bool:
+def store(path: PictureSource, header: Header, target: Path, *, link: bool, verified: bool = False) -> bool:
     """Write the picture to `target`, whose suffix is that of `header.saved_format`; True if it became a hard link.
+
+    It is decoded to see that it is whole, unless that is known (`verified`) and it is taken as it is.
 
     Raises:
         PictureError: the pixels cannot be decoded to the end.
     """
-    with opened(path) as image:
-        image.load()
-        upright = _eight_bits(ImageOps.exif_transpose(image)) if header.changes else None
+    upright = None
+    if header.changes or not verified:
+        with opened(path) as image:
+            image.load()
+            upright = _eight_bits(ImageOps.exif_transpose(image)) if header.changes else None
     if upright is not None:
         options = {"quality": JPEG_QUALITY, "subsampling": 0} if header.saved_format == "JPEG" else {}
         # through the memory: Pillow does not tell a full disk from a picture that it cannot write
@@ -139,7 +143,7 @@ def opened(path: PictureSource) -> Iterator[Image.Image]:
         reason = "is empty" if is_empty else "is no picture in a known format"
         raise PictureError(reason) from None
     except Image.DecompressionBombError:
-        raise PictureError("has more pixels than are safe to decode") from None
+        raise PictureError(f"is larger than {2 * Image.MAX_IMAGE_PIXELS // 10**6} million pixels") from None
     except PictureError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError) as error:

@@ -22,6 +22,12 @@ SPLIT_WORDS = {
     "val": re.compile(r"(val|valid|validation|dev)(\d{4})?"),
     "test": re.compile(r"test(ing)?(\d{4})?"),
 }
+ANNOTATION_FOLDER = re.compile(r"annotations?|labels?|anno|.*_split|imagesets", re.IGNORECASE)
+COMPANION = re.compile(
+    r".*\.(pbtxt|names)|_darknet\.labels|.*classes\.(txt|csv)|.*class-descriptions.*\.csv|labels\.txt|(readme|licen[cs]e).*",
+    re.IGNORECASE,
+)
+INDEX_SUFFIXES = (".yaml", ".yml", ".data", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +112,26 @@ class AnnotationError(ValueError):
 
 
 class Tree:
-    """The files under a folder, by relative path with forward slashes, sorted; hidden ones are not seen.
+    """The files of a source, by relative path with forward slashes, sorted; hidden ones are not seen.
+
+    Of a folder these are all under it. Of an annotation file they are itself, the pictures and lists of classes beside
+    it, and the label files if it is what holds them together; `root` is its folder, or the one above if that is only
+    for annotations. `name` is what to call the source in messages.
 
     Raises:
-        UserError: there is no such folder.
+        UserError: there is no such folder or file.
     """
 
-    def __init__(self, root: Path) -> None:
-        if root.is_file():
-            raise UserError(f"{root} is a file: give the folder that holds pictures and annotations ({root.parent})")
-        if not root.is_dir():
-            raise UserError(f"there is no folder {root}")
-        self.root = root
-        self.files = sorted(_walk(root))
+    def __init__(self, path: Path, name: str = "") -> None:
+        self.name = name or str(path)
+        if path.is_dir():
+            self.root = path
+            self.files = sorted(_walk(path))
+        elif path.is_file():
+            self.root = path.parent.parent if ANNOTATION_FOLDER.match(path.parent.name) else path.parent
+            self.files = sorted(_belonging(path, self.root))
+        else:
+            raise UserError(f"there is no folder or file {path}")
 
     def with_suffix(self, suffix: str) -> list[str]:
         return [name for name in self.files if name.lower().endswith(suffix)]
@@ -209,6 +222,21 @@ def _walk(root: Path) -> Iterable[str]:
         folders[:] = sorted(name for name in folders if not name.startswith((".", "__MACOSX")))
         relative = Path(folder).relative_to(root)
         yield from ((relative / name).as_posix() for name in names if not name.startswith("."))
+
+
+def _belonging(path: Path, root: Path) -> Iterable[str]:
+    """What of a folder's files belongs to one of them; a picture stands alone."""
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        return [path.relative_to(root).as_posix()]
+    texts = path.suffix.lower() in INDEX_SUFFIXES
+    return [
+        name
+        for name in _walk(root)
+        if root / name == path
+        or PurePosixPath(name).suffix.lower() in PICTURE_SUFFIXES
+        or COMPANION.fullmatch(PurePosixPath(name).name)
+        or (texts and name.lower().endswith(".txt"))
+    ]
 
 
 def _key(name: str) -> str:

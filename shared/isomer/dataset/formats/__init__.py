@@ -89,10 +89,10 @@ def _candidates(tree: Tree, name: str | None) -> dict[Format, str]:
         return found
     if name is not None:
         raise UserError(
-            f"--format {name}: nothing of it under {tree.root} ({tree.describe()}); it would be {chosen[0].ACCEPTS}"
+            f"--format {name}: nothing of it under {tree.name} ({tree.describe()}); it would be {chosen[0].ACCEPTS}"
         )
     accepted = "; ".join(f"{key}: {one.ACCEPTS}" for key, one in all_formats.items())
-    raise UserError(f"no known annotations under {tree.root} ({tree.describe()}). Known formats: {accepted}")
+    raise UserError(f"no known annotations under {tree.name} ({tree.describe()}). Known formats: {accepted}")
 
 
 def _counted(tree: Tree, one: Detected) -> Detected:

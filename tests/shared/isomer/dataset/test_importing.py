@@ -1,20 +1,21 @@
 """What people have becomes a dataset; bad input is named and counted, and nothing is half written."""
 
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from isomer.dataset import canonical
-from isomer.dataset.importing import import_folder
+from isomer.dataset import canonical, shapes
+from isomer.dataset.importing import import_source
 from isomer.errors import UserError
 
 
 def do(source, target: Path, **options):
     options = {"format_name": None, "shares_text": None, "seed": 0, "link": False} | options
-    return import_folder(source.root, target, **options)
+    return import_source(source.root, target, **options)
 
 
 def everything(dataset: canonical.Dataset) -> dict[str, canonical.Picture]:
@@ -226,6 +227,56 @@ def test_another_format_beside_it_is_named_and_what_only_that_one_labels_is_no_n
     assert do(ten, tmp_path / "other", format_name="csv")[1].boxes_kept == 2
 
 
+def test_an_archive_is_what_is_in_it(ten, tmp_path):
+    folder, _ = do(ten, tmp_path / "folder")
+    packed = Path(shutil.make_archive(str(tmp_path / "ten"), "gztar", ten.root))
+    dataset, account = import_source(packed, tmp_path / "made")
+    assert (dataset.sha256, dataset.about["source"]) == (folder.sha256, "ten.tar.gz")
+    assert account.linked == 0
+    assert sorted(path.name for path in dataset.folder.iterdir()) == sorted(
+        path.name for path in folder.folder.iterdir()
+    )
+
+
+def test_an_annotation_file_is_that_one_alone(source, tmp_path):
+    for number in range(4):
+        source.picture(f"images/{number}.jpg")
+    source.coco("annotations/cats.json", {f"{number}.jpg": [("cat", 1, 1, 9, 9)] for number in range(4)}, ("cat",))
+    source.coco("annotations/dogs.json", {"0.jpg": [("dog", 1, 1, 9, 9)]}, ("dog",))
+    source.voc("annotations/0.xml", ("bird", 1, 1, 9, 9))
+    dataset, account = import_source(source.root / "annotations/cats.json", tmp_path / "made")
+    assert (dataset.classes, account.boxes_kept) == (("cat",), 4)
+
+
+def test_near_copies_stay_in_one_split(source, tmp_path):
+    for number in range(12):
+        source.voc(f"{number:02}.xml", ("cat", 1, 1, 9, 9))
+        source.voc(f"{number:02}-again.xml", ("cat", 1, 1, 9, 9))
+        (source.root / f"{number:02}.jpg").write_bytes(shapes.draw(0, "train", number).to_jpeg())
+        with Image.open(source.root / f"{number:02}.jpg") as image:
+            image.resize((100, 100)).save(source.root / f"{number:02}-again.jpg")
+    dataset, _ = do(source, tmp_path / "made", shares_text="0.5,0.25,0.25")
+    for split in canonical.SPLITS:
+        names = Counter(picture.file_name[:2] for picture in dataset.split(split).pictures)
+        assert set(names.values()) == {2}
+    assert "24 pictures that look like others" in dataset.about["import"]["division"]
+
+
+def test_options_choose_classes_sizes_and_how_many(ten, tmp_path):
+    ten.voc("Annotations/0.xml", ("dog", 1, 1, 4, 4), ("bird", 1, 1, 30, 30))
+    dataset, account = do(ten, tmp_path / "made", classes_text="dog=animal,cat=animal", min_area=25)
+    assert dataset.classes == ("animal",)
+    assert len(everything(dataset)) == 9
+    assert account.asked == {
+        "of class bird, which --classes does not name": [0, 1],
+        "smaller than --min-area 25": [0, 1],
+        "of which no box is left by --classes and --min-area": [1, 0],
+    }
+    assert len(everything(do(ten, tmp_path / "few", limit=4)[0])) == 4
+    with pytest.raises(UserError, match="did you mean 'bird'"):
+        do(ten, tmp_path / "none", classes_text="brid")
+
+
 def test_boxes_in_fractions_become_pixels_of_the_picture_as_it_is_shown(source, tmp_path):
     exif = Image.Exif()
     exif[274] = 6
@@ -256,7 +307,7 @@ def test_boxes_in_fractions_become_pixels_of_the_picture_as_it_is_shown(source, 
     ],
 )
 def test_real_cases(cases, tmp_path, case, pictures, boxes, classes):
-    dataset, account = import_folder(
+    dataset, account = import_source(
         cases / case, tmp_path / "made", format_name=None, shares_text=None, seed=0, link=False
     )
     assert (account.pictures_kept, account.boxes_kept, len(dataset.classes)) == (pictures, boxes, classes)

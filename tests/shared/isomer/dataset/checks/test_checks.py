@@ -13,7 +13,7 @@ from isomer.dataset.checks import check
 from isomer.dataset.checks.findings import CODES, ERROR, Finding, Findings
 from isomer.dataset.checks.images import look_at
 from isomer.dataset.checks.subject import examine, examine_dataset
-from isomer.dataset.importing import import_folder
+from isomer.dataset.importing import import_source
 
 
 def found_in(root, **options) -> Findings:
@@ -68,7 +68,7 @@ def test_bytes_behind_a_whole_jpeg_are_no_truncation(tmp_path, tail):
 def test_a_dataset_of_the_volume(tmp_path):
     coco(tmp_path / "source")
     options = {"format_name": None, "shares_text": None, "seed": 0, "link": False}
-    dataset, _ = import_folder(tmp_path / "source", tmp_path / "made", **options)
+    dataset, _ = import_source(tmp_path / "source", tmp_path / "made", **options)
 
     def codes() -> set[str]:
         return {item.code for item in check(examine_dataset(canonical.load(dataset.folder), size=160, deep=True)).found}

@@ -14,7 +14,7 @@ from isomer import flags
 from isomer.dataset import canonical, exports, formats
 from isomer.dataset.canonical import Box, Dataset, Picture
 from isomer.dataset.exports import export, tfrecord, voc
-from isomer.dataset.importing import import_folder
+from isomer.dataset.importing import import_source
 
 CLASSES = ("cat", "polar bear", 'the "ÉLAN", 狐 & <co>')
 SIZE = (61, 47)
@@ -69,7 +69,7 @@ def test_round_trip(dataset, tmp_path, name):
         pytest.skip(f"{name} is not imported yet")
     export(dataset, name, tmp_path / "there", link=False)
     options = {"format_name": None, "shares_text": None, "seed": 0, "link": False}
-    back, account = import_folder(tmp_path / "there", tmp_path / "back", **options)
+    back, account = import_source(tmp_path / "there", tmp_path / "back", **options)
     assert account.left_out == []
     assert sorted(back.classes) == sorted(dataset.classes)
     before, after = by_content(dataset), by_content(back)
