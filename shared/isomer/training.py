@@ -139,7 +139,7 @@ class TrainLog:
         if not math.isfinite(loss):
             raise UserError(f"the loss is {loss} at step {step}, the learning rate {lr:.2g}: train with a lower --lr")
         count, self._step = step - self._step, step
-        if step - self._logged >= LOG_STEPS or step == self._plan.steps:
+        if step // LOG_STEPS > self._logged // LOG_STEPS or step == self._plan.steps:
             seconds = max(time.monotonic() - self._clock, 1e-9)
             rate = (step - self._clock_step) * self._plan.batch / seconds
             self._log("train", step, loss=round(loss, 5), lr=lr, images_per_s=round(rate, 2))
