@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,28 @@ def test_errors_end_it_with_1_and_json_has_every_place(run, source, tmp_path):
     assert places["box-inverted"][0]["file"] == "7.xml"
     assert places["box-inverted"][0]["line"] == 3
     assert places["image-missing"][0]["file"] == "8.xml"
+
+
+def test_a_mended_copy(run, source, tmp_path):
+    (source / "7.xml").write_text(XML.format(200).replace("thing", "Thing"))
+    (source / "8.xml").write_text("<annotation>")
+    done = run("data_check", source, "--fix", "mended")
+    assert done.returncode == 0, done.stderr
+    assert "mended    1 boxes of class 'Thing' named 'thing'" in done.stdout
+    assert "mended    1 boxes whose corners were exchanged set right" in done.stdout
+    assert "60 pictures" in done.stdout and "59 boxes" in done.stdout
+    assert run("data_check", "mended", "--fix", "mended").returncode == 2
+    assert [path.name for path in (tmp_path / "data/datasets").iterdir()] == ["mended"]
+
+
+def test_an_archive_is_looked_into(run, source, tmp_path):
+    (source / "7.xml").write_text(XML.format(200))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", source)
+    done = run("data_check", archive, "--fix", "unpacked")
+    assert "7.xml:3" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (tmp_path / "data/datasets").iterdir()] == ["unpacked"]
+    assert '"source": "packed.zip"' in (tmp_path / "data/datasets/unpacked/dataset.json").read_text()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,12 @@ REASONS = (
     (r"no area", "box-no-area"),
     (r"in no list", "annotation-not-listed"),
 )
-KINDS = {"annotation": "annotation-unreadable", "box": "record-unusable", "picture": "record-unusable"}
+KINDS = {
+    "file": "record-unusable",
+    "annotation": "annotation-unreadable",
+    "box": "record-unusable",
+    "picture": "record-unusable",
+}
 LINE = re.compile(r"\bline (\d+)")
 
 

@@ -80,6 +80,7 @@ class Subject:
     dataset.json holds if it is a dataset of the data volume. size: the input size for small boxes, pixels.
     """
 
+    source: Path
     tree: Tree
     format: str
     evidence: str
@@ -179,13 +180,13 @@ class Subject:
         return f"{len(self.splits)} pictures, {len(self.boxes.rows)} boxes, {classes} ({self.format}: {self.evidence})"
 
 
-def examine(root: Path, *, format_name: str | None, size: int, deep: bool) -> Subject:
-    """Read a source, or the folder of a dataset, and look at its pictures.
+def examine(source: Path, *, format_name: str | None, size: int, deep: bool) -> Subject:
+    """Read a folder or an annotation file, and look at its pictures.
 
     Raises:
         UserError: there is no such folder, or no format fits it.
     """
-    tree = Tree(root)
+    tree = Tree(source)
     chosen, *others = formats.detect(tree, format_name)
     reading = chosen.reading
     entries = [Entry(note, _meant(tree, note)) for note in reading.pictures]
@@ -194,8 +195,9 @@ def examine(root: Path, *, format_name: str | None, size: int, deep: bool) -> Su
     folders = {PurePosixPath(path).parent for path in used - inside.keys()}
     elsewhere = {path for other in others for path in other.boxes}
     beside = [path for path in tree.pictures if path not in used and PurePosixPath(path).parent in folders]
-    sources = {path: inside.get(path) or root / path for path in sorted(used | set(beside))}
+    sources = {path: inside.get(path) or tree.root / path for path in sorted(used | set(beside))}
     return Subject(
+        source=source,
         tree=tree,
         format=chosen.format.NAME,
         evidence=chosen.evidence,
