@@ -128,7 +128,9 @@ def _provenance(subjects: list[Subject]) -> dict[str, list[Any]]:
     columns = []
     for subject in subjects:
         facts = {key: value for key, value in subject.record.items() if key not in NOT_PROVENANCE}
-        columns.append(_flat(facts | subject.record.get("provenance", {}) | subject.config))
+        # what was done comes before what was asked for: --steps is not given where --epochs decides
+        asked = {key: value for key, value in subject.config.items() if value is not None and key not in facts}
+        columns.append(_flat(facts | subject.record.get("provenance", {}) | asked))
     keys = dict.fromkeys(key for column in columns for key in column if key not in NOT_PROVENANCE)
     return {key: [column.get(key) for column in columns] for key in keys}
 
