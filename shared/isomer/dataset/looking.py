@@ -10,16 +10,19 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from isomer import progress
 from isomer.dataset import alike, pictures
 from isomer.dataset.pictures import Header, PictureError, PictureSource
 from isomer.errors import UserError
+
+T = TypeVar("T")
 
 CHUNK = 200  # pictures that a process takes at a time
 MANY = 1000  # pictures from which on processes are worth their start, half a second each
@@ -40,20 +43,25 @@ class Look:
 
 
 def look_at_all(sources: Sequence[PictureSource]) -> Iterator[Look]:
-    """What is seen of each picture, in their order.
+    """What is seen of each picture, in their order."""
+    return in_processes(look_at, sources)
+
+
+def in_processes(look: Callable[[PictureSource], T], sources: Sequence[PictureSource]) -> Iterator[T]:
+    """What a function makes of each picture, in their order.
 
     Raises:
         UserError: a process that looks was killed, as a machine does when its memory runs out.
     """
     cores = len(os.sched_getaffinity(0))
     if cores < 2 or len(sources) < MANY:
-        yield from progress.track(map(look_at, sources), "look at pictures", "pictures", total=len(sources))
+        yield from progress.track(map(look, sources), "look at pictures", "pictures", total=len(sources))
         return
     # not forked: a bar on a terminal has a thread of its own
     pool = ProcessPoolExecutor(cores, multiprocessing.get_context("spawn"), _live_with_parent)
     try:
         yield from progress.track(
-            pool.map(look_at, sources, chunksize=CHUNK), "look at pictures", "pictures", total=len(sources)
+            pool.map(look, sources, chunksize=CHUNK), "look at pictures", "pictures", total=len(sources)
         )
     except BrokenProcessPool:
         raise UserError(
