@@ -13,6 +13,7 @@ def main() -> None:
     options = parse(Predict, prog="predict-tf")
     run, dataset = training.trained(options, "tf")
     weights = training.trained_weights(run)
+    next(predicting.sources(dataset, options.source))  # a wrong --source is told before TensorFlow takes its seconds
 
     import detector
     import device

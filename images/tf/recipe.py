@@ -26,8 +26,9 @@ class Recipe:
     anchor_size: float = 3.0  # of an octave's smallest anchor, in strides
     anchor_scales: int = 3
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
-    # The Model Garden's 0.99 needs thousands of steps until the running statistics follow the weights.
-    norm_momentum: float = 0.9
+    # The Model Garden's 0.99 needs thousands of steps until the running statistics follow the weights; runs of 30 steps
+    # found nothing with 0.9 and everything with 0.8, and long runs end the same with both.
+    norm_momentum: float = 0.8
     focal_alpha: float = 0.25
     focal_gamma: float = 1.5
     box_loss_weight: int = 50

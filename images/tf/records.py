@@ -8,10 +8,10 @@ https://github.com/tensorflow/models/blob/master/research/object_detection/g3doc
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +50,9 @@ def prepare(folder: Path, dataset: Dataset, split: Split) -> Records:
         random.Random(0).shuffle(pictures)
         with files.replacing_folder(folder) as temporary:
             shown = progress.track(pictures, f"records {split.name}", unit="images")
-            for name, chunk in zip(_names(split), _chunks(shown), strict=True):
+            for name in _names(split):
                 with tf.io.TFRecordWriter(str(temporary / name)) as writer:
-                    for picture in chunk:
+                    for picture in itertools.islice(shown, SHARD_PICTURES):
                         writer.write(example(split, picture).SerializeToString())
             files.write_json(temporary / "records.json", wanted)
     return Records(tuple(folder / name for name in _names(split)), len(split.pictures))
@@ -97,17 +97,6 @@ def _encoded(split: Split, picture: Picture) -> tuple[bytes, bytes]:
 def _names(split: Split) -> list[str]:
     count = math.ceil(len(split.pictures) / SHARD_PICTURES)
     return [f"{split.name}-{index:05d}-of-{count:05d}.tfrecord" for index in range(count)]
-
-
-def _chunks(pictures: Iterator[Picture]) -> Iterator[list[Picture]]:
-    chunk = []
-    for picture in pictures:
-        chunk.append(picture)
-        if len(chunk) == SHARD_PICTURES:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
 
 
 def _bytes(values) -> tf.train.Feature:
