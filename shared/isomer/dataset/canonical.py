@@ -20,13 +20,14 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from isomer import files
+from isomer.dataset.source import some
 from isomer.errors import UserError
 
 SPLITS = ("train", "val", "test")
 IMAGES = "images"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Box:
     """A labelled rectangle in pixels; `category` counts from 1."""
 
@@ -38,7 +39,7 @@ class Box:
     crowd: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Picture:
     """One picture of a split and its boxes; `id` is unique within the split's file and counts from 1."""
 
@@ -149,16 +150,23 @@ def summary(dataset: Dataset) -> str:
     counts = dataset.about["splits"]
     splits = ", ".join(f"{name} {counts[name]['images']} images {counts[name]['boxes']} boxes" for name in counts)
     many = "class" if len(dataset.classes) == 1 else "classes"
-    return f"{splits}; {len(dataset.classes)} {many} ({', '.join(dataset.classes)})"
+    return f"{splits}; {len(dataset.classes)} {many} ({some(dataset.classes, 20)})"
 
 
-def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Picture, ...]], about: dict) -> Dataset:
+def write(
+    folder: Path,
+    classes: tuple[str, ...],
+    splits: dict[str, tuple[Picture, ...]],
+    about: dict,
+    picture_sha256s: dict[str, str] | None = None,
+) -> Dataset:
     """Write annotations and dataset.json into `folder`, whose images/ is already filled.
 
-    `about` holds what the source says of itself (source, format, licence, options). The dataset's sha256 covers
-    classes, splits, boxes and picture bytes, sorted by file name, so neither order nor machine changes it.
+    `about` holds what the source says of itself (source, format, licence, options); `picture_sha256s`, by file name,
+    those that are known already. The dataset's sha256 covers classes, splits, boxes and picture bytes, sorted by file
+    name, so neither order nor machine changes it.
     """
-    cocos = {}
+    content: dict[str, list] = {}
     counts = {}
     per_class: Counter[int] = Counter()
     for name in SPLITS:
@@ -179,30 +187,47 @@ def write(folder: Path, classes: tuple[str, ...], splits: dict[str, tuple[Pictur
             ),
         )
         coco = split.to_coco()
-        files.write_json(folder / f"{name}.json", coco)
+        text = coco_text(coco)
+        files.write_text(folder / f"{name}.json", text)
         counts[name] = {"images": len(coco["images"]), "boxes": len(coco["annotations"])}
         per_class.update(item["category_id"] for item in coco["annotations"])
-        cocos[name] = coco
+        content[name] = _split_content(folder, text, coco, picture_sha256s or {})
     value = {
         "name": about.pop("name", folder.name),
         "classes": [
             {"id": number, "name": name, "boxes": per_class[number]} for number, name in enumerate(classes, start=1)
         ],
         "splits": counts,
-        "sha256": content_sha256(folder, classes, cocos),
+        "sha256": _sha256(classes, content),
         **about,
     }
     files.write_json(folder / "dataset.json", value)
     return load(folder)
 
 
+def coco_text(coco: dict) -> str:
+    """A COCO value as it is written: a record a line, byte-identical each time."""
+    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+    parts = (f'"{key}": [\n' + ",\n".join(map(encode, items)) + "\n]" for key, items in coco.items())
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
 def content_sha256(folder: Path, classes: tuple[str, ...], cocos: dict[str, dict]) -> str:
     """The hash over classes, the splits' COCO values and the bytes of their pictures, which are read for it."""
-    hashes = {
-        name: [coco, [files.sha256_of_file(folder / IMAGES / item["file_name"]) for item in coco["images"]]]
-        for name, coco in cocos.items()
-    }
-    return hashlib.sha256(files.to_json({"classes": classes, "splits": hashes}).encode()).hexdigest()
+    return _sha256(classes, {name: _split_content(folder, coco_text(coco), coco, {}) for name, coco in cocos.items()})
+
+
+def _split_content(folder: Path, text: str, coco: dict, known: dict[str, str]) -> list:
+    """What the dataset's hash covers of one split: the hash of its file, and those of its pictures."""
+    names = (item["file_name"] for item in coco["images"])
+    return [
+        hashlib.sha256(text.encode()).hexdigest(),
+        [known.get(name) or files.sha256_of_file(folder / IMAGES / name) for name in names],
+    ]
+
+
+def _sha256(classes: tuple[str, ...], content: dict[str, list]) -> str:
+    return hashlib.sha256(files.to_json({"classes": classes, "splits": content}).encode()).hexdigest()
 
 
 def _box_order(box: Box) -> tuple:

@@ -6,6 +6,7 @@ upright picture's frame and are clipped to it; pictures are stored; the splits a
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import shutil
@@ -115,6 +116,7 @@ def import_source(
                 },
                 "import": account.to_json(),
             },
+            {item.file_name: item.sha256 for item in kept},
         )
     return canonical.load(target), account
 
@@ -179,7 +181,8 @@ def _placed(item: Found, note: SourcePicture, usual: Frame, account: Account) ->
     if resized != (1.0, 1.0) and note.boxes:
         account.changed["pictures resized since they were annotated, boxes scaled to them"] += 1
     for box in note.boxes:
-        box = boxes.scaled(box, *factors)
+        if factors != (1.0, 1.0):
+            box = boxes.scaled(box, *factors)
         if frame is Frame.STORED and header.orientation != 1:
             box = boxes.upright(box, header)
             account.changed["boxes turned with their picture"] += 1
@@ -227,7 +230,7 @@ def _file_name(path: str, header: Header, taken: set[str]) -> str:
     right = place.suffix.lower() in {"JPEG": (".jpg", ".jpeg"), "PNG": (".png",)}[header.saved_format]
     suffix = place.suffix if right else pictures.SUFFIXES[header.saved_format]
     long = "_".join((*place.parts[:-1], place.stem))
-    for stem in (place.stem, long, *(f"{long}_{number}" for number in range(2, len(taken) + 3))):
+    for stem in itertools.chain((place.stem, long), (f"{long}_{number}" for number in itertools.count(2))):
         name = stem + suffix
         # some file systems take names for equal that differ in case
         if name.casefold() not in taken:

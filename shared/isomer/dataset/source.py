@@ -27,6 +27,7 @@ COMPANION = re.compile(
     r".*\.(pbtxt|names)|_darknet\.labels|.*classes\.(txt|csv)|.*class-descriptions.*\.csv|labels\.txt|(readme|licen[cs]e).*",
     re.IGNORECASE,
 )
+SEPARATORS = re.compile(r"[\\/]+")
 INDEX_SUFFIXES = (".yaml", ".yml", ".data", ".txt")
 
 
@@ -167,14 +168,19 @@ class Tree:
         """
         several: list[str] = []
         for name in picture.names:
-            written = [part for part in re.split(r"[\\/]+", name) if part not in ("", ".", "..")]
+            written = [part for part in SEPARATORS.split(name) if part not in ("", ".", "..")]
             if not written:
                 continue
             *parts, last = map(_key, written)
-            found = self._by_name[last] or self._by_stem[last] or self._by_stem[PurePosixPath(last).stem]
+            found = (
+                self._by_name.get(last) or self._by_stem.get(last) or self._by_stem.get(PurePosixPath(last).stem) or []
+            )
             nearest = found if len(found) < 2 else _nearest(found, parts, picture)
-            exact = [path for path in nearest if written[-1] in (PurePosixPath(path).name, PurePosixPath(path).stem)]
-            nearest = exact or nearest
+            if len(nearest) > 1:
+                exact = [
+                    path for path in nearest if written[-1] in (PurePosixPath(path).name, PurePosixPath(path).stem)
+                ]
+                nearest = exact or nearest
             if len(nearest) == 1:
                 return nearest
             several = several or nearest

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from isomer.dataset.documents import decoded
 from isomer.dataset.source import AnnotationError, LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
 
 NAME = "pennfudan"
 ACCEPTS = "Penn-Fudan, .txt files of PASCAL Annotation Version 1.00 with lines `Bounding box for object …`"
+SAMPLE = 50
 MARK = "PASCAL Annotation Version"
 FILE_NAME = re.compile(r'^Image filename\s*:\s*"(.*)"', re.MULTILINE)
 SIZE = re.compile(r"^Image size \(X x Y x C\)\s*:\s*(\d+)\s*x\s*(\d+)", re.MULTILINE)
@@ -38,14 +40,15 @@ class Annotation:
 
 
 def evidence(tree: Tree) -> str | None:
-    names = _files(tree)
-    return f"{len(names)} .txt files, {names[0]} is compatible with {MARK} 1.00" if names else None
+    names = _candidates(tree)
+    example = next((name for name in names[:SAMPLE] if _is_marked(tree, name)), None)
+    return f"{example} is compatible with {MARK} 1.00" if example else None
 
 
 def read(tree: Tree) -> Reading:
     """Every such file in the tree."""
     reading = Reading()
-    for name in _files(tree):
+    for name in filter(lambda name: _is_marked(tree, name), tree.with_suffix(".txt")):
         found = parse(decoded(tree.read(name)))
         reading.left_out += [LeftOut("box", reason, name, 1) for reason in found.broken]
         names = (found.file_name,) if found.file_name else ()
@@ -67,8 +70,13 @@ def parse(text: str) -> Annotation:
     return Annotation(file_name[1] if file_name else "", width_height, tuple(boxes), tuple(broken))
 
 
-def _files(tree: Tree) -> list[str]:
-    return [name for name in tree.with_suffix(".txt") if MARK.encode() in tree.head(name, 200)]
+def _candidates(tree: Tree) -> list[str]:
+    """Text files called like pictures first: one of these tells of all."""
+    return sorted(tree.with_suffix(".txt"), key=lambda name: not tree.has_picture(PurePosixPath(name).stem))
+
+
+def _is_marked(tree: Tree, name: str) -> bool:
+    return MARK.encode() in tree.head(name, 200)
 
 
 def _box(match: re.Match, left: int, top: int) -> SourceBox:

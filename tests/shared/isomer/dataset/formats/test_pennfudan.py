@@ -58,4 +58,4 @@ def test_masks_of_a_like_name_are_not_the_picture(tree_of):
     tree = tree_of({**files, "PennFudanPed/Annotation/FudanPed00001.txt": TEXT, "PennFudanPed/readme.txt": "PASCAL"})
     (picture,) = pennfudan.read(tree).pictures
     assert tree.find_picture(picture) == ["PennFudanPed/PNGImages/FudanPed00001.png"]
-    assert pennfudan.evidence(tree).startswith("1 .txt files")
+    assert pennfudan.evidence(tree).startswith("PennFudanPed/Annotation/FudanPed00001.txt is compatible")
