@@ -24,4 +24,6 @@ def check(subject: Subject) -> Findings:
             last = finding.code in ("box-duplicate", "box-two-classes")
             finding.line, record = locator.find(entry.note, box, size, last=last)
             finding.record = record or finding.record
+        elif finding.record and not finding.line:
+            finding.line = locator.find_row(finding.file, finding.record)
     return Findings(subject.looked_at(), found)

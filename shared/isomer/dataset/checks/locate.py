@@ -1,4 +1,4 @@
-"""Finding the line of a box: readers need not remember it, because only what is wrong is ever looked up.
+"""Finding lines: readers need not remember them, because only what is wrong is ever looked up.
 
 A box's four numbers stand in its file one after another in one of a few ways: corners, corner and size, centre and
 size, in pixels or as fractions. The line where they begin is the box's line. In COCO files lines say nothing, and the
@@ -28,6 +28,7 @@ class Locator:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self._firsts = lru_cache(KEPT_FILES)(self._read_firsts)
         self._numbers = lru_cache(KEPT_FILES)(self._read_numbers)
         self._coco = lru_cache(KEPT_FILES)(self._read_coco)
 
@@ -51,6 +52,18 @@ class Locator:
                 line for line in found if any(stem and stem.encode() in named[line - 1] for stem in stems)
             ] or found
         return (found[-1 if last else 0], "") if found else (None, "")
+
+    def find_row(self, file: str, name: str) -> int | None:
+        """The first row of a table that begins with a picture's name; None if the file is no table."""
+        is_table = PurePosixPath(file).suffix.lower() in (".csv", ".txt") and (self._tree.root / file).is_file()
+        return self._firsts(file).get(name.encode()) if is_table else None
+
+    def _read_firsts(self, file: str) -> dict[bytes, int]:
+        """The first cell of every row, and where it stands first."""
+        rows: dict[bytes, int] = {}
+        for count, line in enumerate(self._tree.read(file).split(b"\n"), start=1):
+            rows.setdefault(line.partition(b",")[0].strip().strip(b'"'), count)
+        return rows
 
     def _read_numbers(self, name: str) -> tuple[dict[int, list[tuple[int, list[float]]]], list[int], list[bytes]]:
         """Of a file: where four numbers begin, by the first of them in thousandths; the line of each; the lines."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 
+import broken_boxes  # noqa: F401 (each adds its cases to CASES)
+import broken_classes  # noqa: F401
+import broken_records  # noqa: F401
 import pytest
-from broken import CASES, coco, picture, voc
 from PIL import Image
+from sources import CASES, coco, picture, table, voc, yolo
 
 from isomer.dataset import canonical
 from isomer.dataset.checks import check
@@ -20,7 +23,7 @@ def found_in(root, **options) -> Findings:
     return check(examine(root, **({"format_name": None, "size": 160, "deep": False} | options)))
 
 
-@pytest.mark.parametrize("base", [voc, coco])
+@pytest.mark.parametrize("base", [voc, coco, yolo, table])
 def test_nothing_is_found_where_nothing_is_wrong(base, tmp_path):
     base(tmp_path)
     assert found_in(tmp_path, deep=True).found == []

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import broken_boxes  # noqa: F401 (each adds its cases to CASES)
+import broken_classes  # noqa: F401
+import broken_records  # noqa: F401
 import pytest
-from broken import CASES, coco, edit, picture, voc, xml
+from sources import CASES, coco, edit, picture, voc, xml
 
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Box
