@@ -118,3 +118,24 @@ def test_the_engine_of_the_environment_is_taken(commands, venv_engine, monkeypat
     monkeypatch.setenv("ISOMER_ENGINE", "venv")
     call("report")
     assert "engine: venv (as asked)" in capsys.readouterr().out
+
+
+def test_a_word_is_a_dataset_where_there_is_one_and_else_a_path(commands, venv_engine, data, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pets").mkdir()
+    call("data-check", what="pets", json="found.json")
+    (data / "datasets" / "pets").mkdir(parents=True, exist_ok=True)
+    (data / "datasets" / "pets" / "dataset.json").write_text("{}")
+    call("data-check", what="pets")
+    call("data-check", what="pots")
+    assert scripts(commands) == [
+        ["data_check.py", str(tmp_path / "pets"), "--json", str(tmp_path / "found.json")],
+        ["data_check.py", "pets"],
+        ["data_check.py", "pots"],
+    ]
+
+
+def test_what_cannot_be_written_is_said_before_anything_runs(commands, venv_engine, tmp_path):
+    with pytest.raises(Exit, match="no such file or folder"):
+        call("data-export", format="voc", to=str(tmp_path / "nowhere" / "out"))
+    assert commands == []
