@@ -22,6 +22,7 @@ INSIDE = Path("/opt/isomer")  # the repository's place in an image
 DATA_INSIDE = Path("/data")
 INPUTS_LABEL = "isomer.inputs"
 # Paths that a step must not have covered by what it is given to read
+ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".data", ".txt")
 NEEDED_INSIDE = (DATA_INSIDE, INSIDE, Path("/opt/venv"), Path("/usr/bin"), Path("/etc"), Path("/tmp"), Path("/proc"))
 
 
@@ -134,7 +135,7 @@ def command(step: Step, name: str) -> Command:
     if not _has_terminal():
         options.append("--no-TTY")
     # what is both read and written is written
-    mounts = dict.fromkeys(step.reads(), ":ro") | {path.parent: "" for path in step.writes()}
+    mounts = dict.fromkeys(map(_mounted, step.reads()), ":ro") | {_mounted(path): "" for path in step.writes()}
     for path, mode in mounts.items():
         if not path.is_relative_to(project.volume().root):
             if ":" in str(path):
@@ -199,7 +200,13 @@ def _seen(item: str | Path) -> str:
     root = project.volume().root
     if item.is_relative_to(root):
         return str(DATA_INSIDE / item.relative_to(root))
-    return str(inside(item.parent) / item.name if isinstance(item, Output) else inside(item))
+    return str(inside(_mounted(item)) / item.relative_to(_mounted(item)))
+
+
+def _mounted(path: Path) -> Path:
+    """What is mounted so that a step sees a path: the folder of what it writes, and of a file that names pictures."""
+    names_pictures = path.suffix.lower() in ANNOTATION_SUFFIXES and path.is_file()
+    return path.parent if isinstance(path, Output) or names_pictures else path
 
 
 def _caller() -> dict[str, str]:

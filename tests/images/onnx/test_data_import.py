@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,26 @@ def test_wrong_flags_are_a_sentence(run, source, tmp_path, arguments, words):
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "data/datasets/x").exists()
+
+
+def test_an_archive_and_options(run, source, tmp_path):
+    packed = shutil.make_archive(str(tmp_path / "things"), "zip", source)
+    command = [packed, "--name", "things", "--classes", "thing=object", "--limit", "10", "--min-area", "4"]
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    assert "unpacking things.zip" in done.stdout
+    assert "unasked   20 pictures with 20 boxes beyond --limit 10" in done.stdout
+    assert "1 class (object)" in done.stdout
+    assert "holds the same as before" in run(*command).stdout
+
+
+def test_a_bomb_is_a_sentence_and_leaves_nothing(run, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros.json", bytes(64 << 20))
+    done = run(tmp_path / "bomb.zip", "--name", "x")
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert "200 times its size" in done.stderr
+    assert not list((tmp_path / "data/datasets").iterdir())
 
 
 def test_a_killed_import_leaves_the_old_dataset_or_the_new_one(run, scripts, environment, source, tmp_path):

@@ -26,6 +26,13 @@ def test_a_path_outside_the_volume_is_mounted_read_only_at_the_same_place(tmp_pa
     assert command.argv[-1] == f"{tmp_path}/model.onnx"
 
 
+def test_an_annotation_file_is_mounted_with_the_pictures_beside_it(tmp_path, data):
+    (tmp_path / "all.json").touch()
+    command = docker.command(script("onnx", "data_import", [tmp_path / "all.json", "--name", "a"]), "name")
+    assert f"{tmp_path}:{tmp_path}:ro" in command.argv
+    assert f"{tmp_path}/all.json" in command.argv
+
+
 def test_a_path_inside_the_volume_is_named_as_the_container_sees_it(data):
     command = docker.command(script("onnx", "check", [data / "models" / "a.onnx"]), "name")
     assert command.argv[-1] == "/data/models/a.onnx" and "--volume" not in command.argv

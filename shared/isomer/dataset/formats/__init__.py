@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from isomer.dataset.formats import folder
-from isomer.dataset.source import Reading, Tree
+from isomer.dataset.source import Reading, SourceBox, Tree
 from isomer.errors import UserError, known
 
 
@@ -38,7 +38,8 @@ def formats() -> dict[str, Format]:
 class Detected:
     """A format that a folder holds.
 
-    boxes: how many each picture file has in it; lost: those without a picture. Counted where formats compete.
+    boxes: how many each picture file has in it; lost: those without a picture, no box or repeated. Counted where
+    formats compete.
     """
 
     format: Format
@@ -96,12 +97,13 @@ def _candidates(tree: Tree, name: str | None) -> dict[Format, str]:
 
 
 def _counted(tree: Tree, one: Detected) -> Detected:
-    boxes: Counter[str] = Counter()
-    lost = sum(item.boxes for item in one.reading.left_out)
+    """With its boxes counted; one that several annotation files repeat counts once."""
+    boxes: defaultdict[str, set[SourceBox]] = defaultdict(set)
+    read = sum(item.boxes for item in one.reading.left_out)
     for item in one.reading.pictures:
+        read += len(item.boxes)
         nearest = tree.find_picture(item)
-        if len(nearest) != 1:
-            lost += len(item.boxes)
-        elif item.boxes:
-            boxes[nearest[0]] += len(item.boxes)
-    return replace(one, boxes=boxes, lost=lost)
+        if len(nearest) == 1 and item.boxes:
+            boxes[nearest[0]].update(item.boxes)
+    counts = {path: len(found) for path, found in boxes.items()}
+    return replace(one, boxes=counts, lost=read - sum(counts.values()))

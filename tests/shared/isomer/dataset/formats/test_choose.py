@@ -48,6 +48,20 @@ def test_of_two_formats_the_one_that_keeps_more_boxes_is_taken_and_the_flag_deci
     assert [one.format.NAME for one in formats.detect(tree, "voc")] == ["voc"]
 
 
+def test_boxes_that_several_files_of_a_format_repeat_count_once(source):
+    for name in ("a", "b"):
+        source.picture(f"{name}.jpg")
+        source.voc(f"{name}.xml", ("cat", 1, 1, 9, 9))
+    rows = "filename,class,xmin,ymin,xmax,ymax\na.jpg,cat,1,1,9,9\n"
+    for name in ("all", "train", "test"):
+        source.text(f"{name}_labels.csv", rows)
+    found = formats.detect(Tree(source.root), None)
+    assert [(one.format.NAME, one.count) for one in found] == [
+        ("voc", "2 boxes of 2 pictures"),
+        ("csv", "1 boxes of 1 pictures"),
+    ]
+
+
 def test_a_format_that_is_not_there_or_not_known(tmp_path):
     (tmp_path / "a.xml").write_text(XML)
     with pytest.raises(UserError, match=r"--format coco: nothing of it.*1 \.xml"):
