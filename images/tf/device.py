@@ -13,8 +13,8 @@ from isomer.errors import UserError
 DRIVER = ("/dev/nvidiactl", "/dev/dxg")  # NVIDIA's, on Linux and under Windows (WSL)
 
 
-def choose(device: str) -> None:
-    """Make TensorFlow compute where `--device` says; call it before anything is computed.
+def choose(device: str) -> str:
+    """Make TensorFlow compute where `--device` says, "cpu" or "gpu"; call it before anything is computed.
 
     Raises:
         UserError: a GPU is asked for and TensorFlow sees none.
@@ -29,3 +29,4 @@ def choose(device: str) -> None:
     for gpu in used:
         # or the first process takes all of a GPU's memory
         tf.config.experimental.set_memory_growth(gpu, True)
+    return "gpu" if used else "cpu"

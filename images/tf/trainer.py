@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
+from importlib import metadata
 from pathlib import Path
 
 import device
@@ -70,7 +71,6 @@ def train(
     Raises:
         UserError: a picture cannot be read, the memory is too small, or the loss is not a number.
     """
-    device.choose(options.device)
     try:
         _train(run, dataset, train_split, val_split, options, plan, numbers)
     except tf.errors.ResourceExhaustedError as error:
@@ -82,6 +82,7 @@ def train(
 def _train(
     run: RunFolder, dataset: Dataset, train_split: Split, val_split: Split, options: Train, plan: Plan, numbers: Recipe
 ) -> None:
+    where = device.choose(options.device)
     tf_keras.utils.set_random_seed(options.seed + 1)  # with 0 tf.data takes no seed that is a tensor
     tf.config.experimental.enable_op_determinism()
     records = prepare(run.path / "records", dataset, train_split)
@@ -134,7 +135,8 @@ def _train(
     # from the log, because the run may have been killed between its last evaluation and here
     last = next(line for line in reversed(run.metrics()) if line["split"] == "val")
     metrics = {key: value for key, value in last.items() if key not in ("step", "epoch", "split")}
-    training.finish(run, plan.steps, weights, metrics)
+    versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official")}
+    training.finish(run, plan.steps, weights, metrics, device=where, versions=versions)
 
 
 def _schedule(plan: Plan, numbers: Recipe) -> TrainerConfig:
