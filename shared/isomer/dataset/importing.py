@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import shutil
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -256,8 +257,20 @@ def _divided(
         _refuse_empty(declared, own, account)
         division, account.division = splits.complete(own, labels, seed, together)
     if together and division != own:
-        account.division += f"; {len(together)} pictures that look like others are kept in one split with these"
+        account.division += _kept_together(together, division)
     return division
+
+
+def _kept_together(together: dict[str, str], division: dict[str, str]) -> str:
+    """What became of pictures that look alike, in words."""
+    splits_of = defaultdict(set)
+    for path, first in together.items():
+        splits_of[first].add(division[path])
+    parted = sum(len(splits_of[first]) > 1 for first in together.values())
+    stay = len(together) - parted
+    return f"; {stay} pictures that look like others stay in one split with these" * bool(stay) + (
+        f"; {parted} that look like others were too many for one split" * bool(parted)
+    )
 
 
 def _refuse_empty(declared: set[str], own: dict[str, str], account: Account) -> None:

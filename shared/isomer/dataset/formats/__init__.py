@@ -29,9 +29,9 @@ class Format(Protocol):
 
 def formats() -> dict[str, Format]:
     """All formats by name."""
-    names = sorted(module.name for module in pkgutil.iter_modules(__path__))
+    names = (module.name for module in pkgutil.iter_modules(__path__))
     modules = [importlib.import_module(f"{__name__}.{name}") for name in names]
-    return {module.NAME: module for module in modules}
+    return {module.NAME: module for module in sorted(modules, key=lambda module: module.NAME)}
 
 
 @dataclass(frozen=True)
@@ -92,8 +92,8 @@ def _candidates(tree: Tree, name: str | None) -> dict[Format, str]:
         raise UserError(
             f"--format {name}: nothing of it under {tree.name} ({tree.describe()}); it would be {chosen[0].ACCEPTS}"
         )
-    accepted = "; ".join(f"{key}: {one.ACCEPTS}" for key, one in all_formats.items())
-    raise UserError(f"no known annotations under {tree.name} ({tree.describe()}). Known formats: {accepted}")
+    accepted = "".join(f"\n  {key}: {one.ACCEPTS}" for key, one in all_formats.items())
+    raise UserError(f"no known annotations under {tree.name} ({tree.describe()}). Known formats:{accepted}")
 
 
 def _counted(tree: Tree, one: Detected) -> Detected:

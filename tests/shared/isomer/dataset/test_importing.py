@@ -259,7 +259,7 @@ def test_near_copies_stay_in_one_split(source, tmp_path):
     for split in canonical.SPLITS:
         names = Counter(picture.file_name[:2] for picture in dataset.split(split).pictures)
         assert set(names.values()) == {2}
-    assert "24 pictures that look like others" in dataset.about["import"]["division"]
+    assert "24 pictures that look like others stay" in dataset.about["import"]["division"]
 
 
 def test_options_choose_classes_sizes_and_how_many(ten, tmp_path):

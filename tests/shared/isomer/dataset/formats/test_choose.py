@@ -30,7 +30,7 @@ def test_detection_names_its_evidence(tmp_path, name, text, expected):
 
 def test_nothing_known_lists_what_is_there_and_what_would_do(tmp_path):
     (tmp_path / "labels.txt").touch()
-    with pytest.raises(UserError, match=r"1 \.txt.*coco: COCO.*voc: Pascal VOC"):
+    with pytest.raises(UserError, match=r"(?s)1 \.txt.*coco: COCO.*voc: Pascal VOC"):
         formats.choose(Tree(tmp_path), None)
 
 
