@@ -90,7 +90,6 @@ def import_source(
         (temporary / canonical.IMAGES).mkdir()
         unpacked = tree.root.is_relative_to(temporary)
         kept = _stored(tree, found, temporary / canonical.IMAGES, link or unpacked, account)
-        shutil.rmtree(temporary / "unpacked", ignore_errors=True)
         used = {box.label for item in kept for box in item.boxes}
         if not used and chosen.format is not folder:
             raise UserError(f"no box is left of {source}:\n{account.text()}")
@@ -119,6 +118,7 @@ def import_source(
             },
             {item.file_name: item.sha256 for item in kept},
         )
+        shutil.rmtree(temporary / "unpacked", ignore_errors=True)
     return canonical.load(target), account
 
 

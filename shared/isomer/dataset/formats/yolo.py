@@ -46,7 +46,7 @@ def evidence(tree: Tree) -> str | None:
     labels = _label_files(tree)
     heads = {name: head for name in labels[:SAMPLE] if (head := tree.head(name).strip())}
     example = next((name for name, head in heads.items() if _is_label(head)), None)
-    names = [*_configs(tree), *_names_files(tree)]
+    names = [*(name for name, config in _configs(tree).items() if config.names), *_names_files(tree)]
     if example is None and (heads or not labels or not names):
         return None
     classes = f"class names in {some(names, 3)}" if names else "no class names"

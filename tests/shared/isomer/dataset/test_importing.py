@@ -228,6 +228,7 @@ def test_another_format_beside_it_is_named_and_what_only_that_one_labels_is_no_n
 
 
 def test_an_archive_is_what_is_in_it(ten, tmp_path):
+    ten.text("README.txt", "licence: CC BY 4.0")
     folder, _ = do(ten, tmp_path / "folder")
     packed = Path(shutil.make_archive(str(tmp_path / "ten"), "gztar", ten.root))
     dataset, account = import_source(packed, tmp_path / "made")
