@@ -5,10 +5,11 @@ Standard library only: the host imports it too.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 EXIT_FAILED = 1  # the work was done and the answer is no: a gate, a check, a comparison
@@ -29,14 +30,21 @@ class CheckFailed(UserError):
     exit_code = EXIT_FAILED
 
 
-def known(what: str, value: str, choices) -> UserError:
-    """An error for a name that is not known, listing those that are (and the nearest one)."""
-    import difflib
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that was probably meant, or None."""
+    return next(iter(difflib.get_close_matches(word, choices, n=1)), None)
 
+
+def unknown(what: str, word: str, choices: Iterable[str]) -> str:
+    """The sentence about a name that is not known, with the one that was probably meant."""
+    near = nearest(word, choices)
+    return f"unknown {what} {word!r}" + (f"; did you mean {near!r}?" if near else ".")
+
+
+def known(what: str, value: str, choices: Iterable[str]) -> UserError:
+    """An error for a name that is not known, listing those that are (and the nearest one)."""
     choices = sorted(choices)
-    near = difflib.get_close_matches(value, choices, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return UserError(f"unknown {what} {value!r}{hint} Known: {', '.join(choices) or 'none yet'}")
+    return UserError(f"{unknown(what, value, choices)} Known: {', '.join(choices) or 'none yet'}")
 
 
 def run_main(main: Callable[[], None]) -> NoReturn:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import sys
 
 from invoke import Collection, ParseError, Program
 
 from isomer import flags
-from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE
+from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, known, nearest
 
 
 class Inv(Program):
@@ -62,17 +61,19 @@ def explain(error: ParseError, verbs: list[str]) -> str:
     unknown = re.fullmatch(r"No idea what '(.*)' is!", message)
     if unknown and unknown[1].startswith("-") and context is not None and context.name:
         choices = sorted(context.flag_names())
-        return f"{context.name} has no flag {unknown[1]!r}{_near(unknown[1], choices)} Its flags: {', '.join(choices)}"
+        near = nearest(unknown[1], choices)
+        hint = f"; did you mean {near!r}?" if near else "."
+        return f"{context.name} has no flag {unknown[1]!r}{hint} Its flags: {', '.join(choices)}"
     if (
         unknown
         and context is not None
         and context.name
         and unknown[1] not in verbs
-        and not _looks_like(unknown[1], verbs)
+        and not nearest(unknown[1], verbs)
     ):
         return f"{context.name}: {unknown[1]!r} is one word too many; ./inv {context.name} --help shows what it takes"
     if unknown:
-        return f"unknown verb {unknown[1]!r}{_near(unknown[1], verbs)} Known: {', '.join(verbs)}"
+        return str(known("verb", unknown[1], verbs))
     missing = re.fullmatch(r"'(.*)' did not receive required positional arguments: (.*)", message)
     if missing:
         words = missing[2].replace("'", "").upper()
@@ -81,15 +82,6 @@ def explain(error: ParseError, verbs: list[str]) -> str:
     if valueless:
         return f"--{valueless[1]} needs a value"
     return message
-
-
-def _looks_like(word: str, choices: list[str]) -> bool:
-    return bool(difflib.get_close_matches(word, choices, n=1))
-
-
-def _near(word: str, choices: list[str]) -> str:
-    near = difflib.get_close_matches(word, choices, n=1)
-    return f"; did you mean {near[0]!r}?" if near else "."
 
 
 def main(namespace: Collection) -> None:
