@@ -233,7 +233,7 @@ def test_an_archive_is_what_is_in_it(ten, tmp_path):
     packed = Path(shutil.make_archive(str(tmp_path / "ten"), "gztar", ten.root))
     dataset, account = import_source(packed, tmp_path / "made")
     assert (dataset.sha256, dataset.about["source"]) == (folder.sha256, "ten.tar.gz")
-    assert account.linked == 0
+    assert (account.linked, dataset.about["licence"]) == (0, "CC BY 4.0")
     assert sorted(path.name for path in dataset.folder.iterdir()) == sorted(
         path.name for path in folder.folder.iterdir()
     )
@@ -261,6 +261,15 @@ def test_near_copies_stay_in_one_split(source, tmp_path):
         names = Counter(picture.file_name[:2] for picture in dataset.split(split).pictures)
         assert set(names.values()) == {2}
     assert "24 pictures that look like others stay" in dataset.about["import"]["division"]
+
+
+def test_copies_in_several_splits_of_the_source_are_said(source, tmp_path):
+    for split in ("train", "val", "test"):
+        source.picture(f"{split}/{split}.jpg")
+        source.voc(f"{split}/{split}.xml", ("cat", 1, 1, 9, 9))
+    shutil.copy(source.root / "train/train.jpg", source.root / "val/copy.jpg")
+    _, account = do(source, tmp_path / "made")
+    assert account.division == "the source's own splits; 2 pictures look like one in another split"
 
 
 def test_options_choose_classes_sizes_and_how_many(ten, tmp_path):
