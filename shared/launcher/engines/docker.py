@@ -21,8 +21,9 @@ IN_BACKGROUND = False  # a build says much, and takes the whole processor
 INSIDE = Path("/opt/isomer")  # the repository's place in an image
 DATA_INSIDE = Path("/data")
 INPUTS_LABEL = "isomer.inputs"
-# Paths that a step must not have covered by what it is given to read
+# A file of these is mounted with its folder: it names pictures that lie beside it.
 ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".data", ".txt")
+# Paths that a step must not have covered by what it is given to read
 NEEDED_INSIDE = (DATA_INSIDE, INSIDE, Path("/opt/venv"), Path("/usr/bin"), Path("/etc"), Path("/tmp"), Path("/proc"))
 
 
