@@ -19,12 +19,12 @@ from launcher.step import script
 from launcher.verbs import Parsed
 
 
-def of_script(name: str, help_line: str, image: str, script_name: str, cls: type) -> None:
-    """A verb that runs one script of one image."""
+def of_script(name: str, help_line: str, image: str, script_name: str, cls: type, *, network: bool = False) -> None:
+    """A verb that runs one script of one image; network: it downloads."""
 
     def body(given: Parsed, engine: Parsed) -> None:
         device = getattr(given.flags, "device", "auto")
-        steps.run(engines.choose(engine.flags.engine), script(image, script_name, given.argv, device))
+        steps.run(engines.choose(engine.flags.engine), script(image, script_name, given.argv, device, network))
 
     add(verbs.make(name, help_line, (cls, options.Engine), body))
 
@@ -68,6 +68,14 @@ of_launcher("conflicts", options.Conflicts, "conflicts:run")
 
 of_script("data-make", "Draw a dataset: shapes on textured backgrounds.", TOOLS, "data_make", flags.DataMake)
 of_script("data-import", "Import labelled pictures in any of 14 formats.", TOOLS, "data_import", flags.DataImport)
+of_script(
+    "data-download",
+    "Fetch pictures of Open Images, COCO, Penn-Fudan or an archive.",
+    TOOLS,
+    "data_download",
+    flags.DataDownload,
+    network=True,
+)
 of_script(
     "data-check", "Say what is wrong with a dataset or a source, and where.", TOOLS, "data_check", flags.DataCheck
 )

@@ -19,6 +19,7 @@ from isomer.contract import Thresholds
 
 T = TypeVar("T")
 
+DOWNLOADED = ("coco", "openimages", "pennfudan")  # what data-download knows by name
 EXPORTED = ("coco", "labelme", "openimages", "tfrecord", "voc", "yolo")  # the modules of isomer.dataset.exports
 
 
@@ -100,6 +101,28 @@ class DataImport:
     split: str | None = flag(None, "shares of train,val,test [default: the source's own splits, else 0.8,0.1,0.1]")
     seed: int = flag(0, "the same seed splits, and limits, the same way", least=0)
     link: bool = flag(False, "hard links instead of copies where the file system can")
+
+
+@dataclass(frozen=True)
+class DataDownload:
+    """Fetch labelled pictures and import them: of a public dataset those of some classes, or the archive at an address.
+
+    What is fetched is kept; the same command again goes on where it stopped.
+    """
+
+    source: str | None = flag(None, "public dataset", choices=DOWNLOADED)
+    url: str | None = flag(None, "address of an archive (zip, tar), instead of --source")
+    name: str | None = flag(None, "name of the new dataset [default: that of --source]")
+    classes: str | None = flag(None, "classes to take, with commas; old=new renames or merges, * is all others")
+    split: str | None = flag(
+        None, "the source's splits to take, with commas [default: all], or shares as of data-import"
+    )
+    limit: int | None = flag(None, "at most so many pictures, of each class as many as of the others", least=1)
+    seed: int = flag(0, "the same seed splits the same way", least=0)
+    format: str | None = flag(None, "format of the archive's annotations [default: detected, and said]")
+    sha256: str | None = flag(None, "SHA-256 that the archive must have")
+    jobs: int = flag(16, "pictures fetched at a time", least=1, most=64)
+    mirror: str | None = flag(None, "address of a copy of the hosts, asked for MIRROR/HOST/PATH instead")
 
 
 @dataclass(frozen=True)

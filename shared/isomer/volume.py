@@ -1,6 +1,6 @@
 """Where everything lies in the data volume. Standard library only.
 
-datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  reports/NAME/  exports/NAME-FORMAT/
+datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  reports/NAME/  exports/NAME-FORMAT/  downloads/HOST/…
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from isomer.errors import UserError, known
 
+DOWNLOADS = "downloads"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -55,6 +56,10 @@ class Volume:
     @property
     def exports(self) -> Path:
         return self.root / "exports"
+
+    @property
+    def downloads(self) -> Path:
+        return self.root / DOWNLOADS
 
     def dataset(self, name: str) -> Path:
         """The folder of a dataset that must exist."""

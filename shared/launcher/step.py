@@ -50,9 +50,9 @@ class Step:
         return [item for item in (*self.argv, *self.env.values()) if isinstance(item, Path)]
 
 
-def script(image: str, name: str, argv: list[str | Path], device: str = "auto") -> Step:
+def script(image: str, name: str, argv: list[str | Path], device: str = "auto", network: bool = False) -> Step:
     """The step that runs one script of an image."""
-    return Step(image, (f"{name}.py", *argv), device=device)
+    return Step(image, (f"{name}.py", *argv), device=device, network=network)
 
 
 def existing(path: Any) -> Path:

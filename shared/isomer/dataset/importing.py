@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from isomer import files, progress
 from isomer.dataset import (
@@ -46,13 +47,16 @@ def import_source(
     min_area: float = 0.0,
     limit: int | None = None,
     reading: Reading | None = None,
+    attribution: Mapping[str, dict[str, str]] | None = None,
+    about: Mapping[str, Any] | None = None,
 ) -> tuple[Dataset, Account]:
     """Import a folder, an archive or an annotation file as the dataset folder `target`, replacing what is there.
 
     Args:
         format_name: as `--format`; None to detect it. shares_text: as `--split`; None for the source's own splits.
         classes_text, min_area, limit: as `--classes`, `--min-area` and `--limit`. reading: what to take for what the
-            source's annotations say, mended say.
+            source's annotations say, mended say. attribution: licence and author of pictures, by their paths in the
+            source. about: what dataset.json is to say of the source beside, or instead of, what is found in it.
 
     Raises:
         UserError: nothing can be made of the source; `target` is then as it was.
@@ -105,11 +109,17 @@ def import_source(
                     "limit": limit,
                 },
                 "import": account.to_json(),
+                **({"attribution": _by_file_name(kept, attribution)} if attribution else {}),
+                **(about or {}),
             },
             {item.file_name: item.sha256 for item in kept},
         )
         shutil.rmtree(temporary / "unpacked", ignore_errors=True)
     return canonical.load(target), account
+
+
+def _by_file_name(kept: list[Found], attribution: Mapping[str, dict[str, str]]) -> dict[str, dict[str, str]]:
+    return dict(sorted((item.file_name, attribution[item.path]) for item in kept if item.path in attribution))
 
 
 def _opened(source: Path, scratch: Path) -> tuple[Tree, Account]:

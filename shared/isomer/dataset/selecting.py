@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from isomer.dataset import splits
@@ -52,6 +52,12 @@ def parse_classes(text: str) -> Classes:
         if word != ALL_OTHERS:
             names[old] = new or old
     return Classes(names, ALL_OTHERS in words)
+
+
+def only(text: str, labels: Collection[str]) -> str:
+    """`--classes` without those of which there is nothing."""
+    words = [word.strip() for word in text.split(",")]
+    return ",".join(word for word in words if word == ALL_OTHERS or word.partition("=")[0].strip() in labels)
 
 
 def check_classes(classes: Classes, labels: Iterable[str]) -> None:
