@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import os
 import re
 import shutil
 import time
@@ -41,19 +42,21 @@ TRY_AGAIN = (408, 429, 500, 502, 503, 504)
 class Patience:
     """How long a host is waited for. Times in seconds.
 
-    attempts: after the first, as long as they bring nothing new; backoff: before the second of them, doubled each time;
-    silence: without a byte; slowness: in which at least `least` bytes must come.
+    attempts: after the first, as long as they bring nothing new; connects: the same for a host that is not reached at
+    all; backoff: before the second of them, doubled each time; silence: without a byte; slowness: in which at least
+    `least` bytes must come.
     """
 
     attempts: int = 5
+    connects: int = 3
     backoff: float = 1.0
     connect: float = 10.0
     silence: float = 30.0
     slowness: float = 60.0
     least: int = 10_000
 
-    def wait(self, attempt: int) -> None:
-        time.sleep(self.backoff * 2 ** (attempt - 1))
+    def pause(self, attempt: int) -> float:
+        return self.backoff * 2 ** (attempt - 1)
 
 
 class Fetcher:
@@ -66,6 +69,7 @@ class Fetcher:
             check_address("--mirror", mirror)
         retry = Retry(
             total=self.patience.attempts,
+            connect=self.patience.connects,
             backoff_factor=self.patience.backoff,
             status_forcelist=TRY_AGAIN,
             raise_on_status=False,
@@ -124,11 +128,8 @@ class Fetcher:
         part = place.with_name(f"{place.name}.part")
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("ab", buffering=0) as stream:
-                # another process may be at the same file; its lock ends with it
-                with contextlib.suppress(OSError):  # a file system without locks
-                    fcntl.flock(stream, fcntl.LOCK_EX)
-                if place.is_file():
+            with _locked(part) as stream:
+                if place.is_file():  # another process was at the same file
                     part.unlink(missing_ok=True)
                 else:
                     yield from _Transfer(self, url, stream, part, checksum, shown, followed).run()
@@ -152,6 +153,19 @@ class Fetcher:
             return url
         parts = urlsplit(url)
         return f"{self.mirror.rstrip('/')}/{parts.netloc}{parts.path}"
+
+
+@contextlib.contextmanager
+def _locked(part: Path) -> Iterator[FileIO]:
+    """The beginning of a file, open to be gone on with by one process at a time; the lock ends with its process."""
+    while True:
+        with part.open("ab", buffering=0) as stream:
+            with contextlib.suppress(OSError):  # a file system without locks
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            # who had the lock may have thrown this file away, or given it its name
+            if os.fstat(stream.fileno()).st_nlink:
+                yield stream
+                return
 
 
 class _Transfer:
@@ -179,16 +193,25 @@ class _Transfer:
         if self.have and self.followed:
             yield self.part
         with contextlib.ExitStack() as stack:
-            furthest, attempt = -1, 0
+            first = furthest = self.have
+            attempt = 0
             while True:
-                problem = yield from self._attempt(stack)
+                try:
+                    problem = yield from self._attempt(stack)
+                except FetchError as error:
+                    if error.problem.kind != "away" or self.have == first:
+                        raise
+                    problem = error.problem  # a network that was there comes back
                 if problem is None:
                     break
                 attempt = 1 if self.have > furthest else attempt + 1
                 furthest = max(furthest, self.have)
                 if attempt > self.fetcher.patience.attempts:
                     raise FetchError(self.url, self.place, problem)
-                self.fetcher.patience.wait(attempt)
+                pause = self.fetcher.patience.pause(attempt)
+                if self.shown:
+                    progress.say(f"{self.place.name}: the host {problem.reason}; asking again in {pause:g} s")
+                time.sleep(pause)
         self._finish()
         yield self.place
 

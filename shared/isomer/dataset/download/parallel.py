@@ -13,9 +13,10 @@ from isomer.dataset import pictures
 from isomer.dataset.download.errors import FetchError
 from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.pictures import PictureError
+from isomer.errors import UserError
 
 DRAFT = (64, 64)  # a JPEG is decoded at an eighth, which reads all of its data
-LOST = 20  # pictures in a row for which the host was not reached: it will not be for the next
+LOST = 20  # pictures in a row that the host did not give: it will not give the next
 
 
 @dataclass
@@ -31,7 +32,7 @@ def fetch_pictures(fetcher: Fetcher, addresses: Mapping[str, str], jobs: int) ->
     """Fetch pictures, `jobs` at a time; `addresses` by the pictures' names.
 
     Raises:
-        FetchError: the host is not reached any more.
+        UserError: the host gives no pictures any more, or the disk is full.
     """
     found = Pictures()
     missing: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
@@ -61,8 +62,10 @@ def fetch_pictures(fetcher: Fetcher, addresses: Mapping[str, str], jobs: int) ->
     lost = 0
     for _ in progress.track(range(count), "fetch pictures", "pictures"):
         name, result = done.get()
-        lost = lost + 1 if isinstance(result, FetchError) and result.problem.kind == "away" else 0
-        if lost >= LOST or (isinstance(result, Exception) and not isinstance(result, FetchError | PictureError)):
+        lost = lost + 1 if isinstance(result, FetchError) else 0
+        if lost >= LOST:
+            raise UserError(f"{lost} pictures in a row could not be had, the last: {result}")
+        if isinstance(result, Exception) and not isinstance(result, FetchError | PictureError):
             raise result
         if isinstance(result, FetchError):
             found.problems[name] = result.problem.reason

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler
 
 from isomer.dataset.download.fetching import Patience
 
-QUICK = Patience(attempts=3, backoff=0.01, connect=2, silence=0.5, slowness=1.0, least=1000)
+QUICK = Patience(attempts=3, connects=1, backoff=0.01, connect=2, silence=0.5, slowness=1.0, least=1000)
 
 
 @dataclass
@@ -113,6 +113,24 @@ def silence(seconds: float) -> Callable:
     def fault(handler, data, count):
         time.sleep(seconds)
         handler.close_connection = True
+
+    return fault
+
+
+def chunked(times: int) -> Callable:
+    """Says no length; hangs up half way, so many times."""
+
+    def fault(handler, data, count):
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        half = len(data) // 2
+        for piece in (data[:half], data[half:]):
+            handler.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            if count <= times:
+                handler.close_connection = True
+                return
+        handler.wfile.write(b"0\r\n\r\n")
 
     return fault
 

@@ -6,9 +6,13 @@ import base64
 import hashlib
 import random
 import socket
+import threading
+from dataclasses import replace
 
 import pytest
-from local_host import QUICK, cut, dribble, reply, silence, status
+import requests
+import urllib3
+from local_host import QUICK, chunked, cut, dribble, reply, silence, status
 
 from isomer.dataset.download.errors import FetchError
 from isomer.dataset.download.fetching import Fetcher
@@ -159,7 +163,7 @@ def test_a_host_that_says_nothing(host, fetcher, url):
 
 def test_a_host_that_dribbles(host, fetcher, url):
     host.faults["/set/data.bin"] = dribble(0.1)
-    text = problem(Fetcher(fetcher.cache, patience=QUICK.__class__(0, 0.01, 2, 0.5, 1.0, 1000)), url)
+    text = problem(Fetcher(fetcher.cache, patience=replace(QUICK, attempts=0)), url)
     assert "bytes in 1 s: what has come is kept" in text
 
 
@@ -168,6 +172,44 @@ def test_a_pause_is_gone_on_after(host, fetcher, url):
         handler, data, count
     )
     assert fetcher.fetch(url, SHA256).read_bytes() == DATA
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_host_that_says_no_length(host, fetcher, url, times):
+    host.faults["/set/data.bin"] = chunked(times)
+    assert fetcher.fetch(url, SHA256).read_bytes() == DATA
+
+
+def test_a_file_that_has_moved(host, fetcher, url):
+    host.faults["/old.bin"] = lambda handler, data, _: reply(handler, b"", 302, Location="/set/data.bin")
+    assert fetcher.fetch(host.url("/old.bin"), SHA256) == fetcher.place(host.url("/old.bin"))
+
+
+def test_a_network_that_comes_back(host, fetcher, url, monkeypatch, capsys):
+    """Half of a file has come, then the host is not reached for a moment."""
+    host.faults["/set/data.bin"] = cut(1)
+    ask, asked = fetcher._session.get, []
+
+    def get(*arguments, **options):
+        asked.append(arguments)
+        if len(asked) in (2, 3):
+            raise requests.ConnectionError(urllib3.exceptions.NewConnectionError(None, "down"))
+        return ask(*arguments, **options)
+
+    monkeypatch.setattr(fetcher._session, "get", get)
+    assert fetcher.fetch(url, SHA256).read_bytes() == DATA
+    assert "does not answer; asking again in" in capsys.readouterr().out
+
+
+def test_two_at_the_same_file(host, fetcher, url, tmp_path):
+    host.faults["/set/data.bin"] = dribble(0.01, 100_000)
+    others = [threading.Thread(target=Fetcher(tmp_path / "downloads").fetch, args=(url, SHA256)) for _ in range(3)]
+    for other in others:
+        other.start()
+    for other in others:
+        other.join()
+    assert host.counts["/set/data.bin"] == 1
+    assert [path.name for path in fetcher.place(url).parent.iterdir()] == ["data.bin"]
 
 
 def test_no_host(tmp_path):

@@ -205,7 +205,7 @@ def test_a_host_of_pictures_that_is_gone_ends_it(mirrored, open_images, tmp_path
         urls = {part: address + path_of(url) for part, url in getattr(hosts, name).items()}
         monkeypatch.setattr(hosts, name, urls)
     monkeypatch.setattr(hosts, "OPEN_IMAGES_CLASSES", address + path_of(hosts.OPEN_IMAGES_CLASSES))
-    with pytest.raises(FetchError, match="cannot be reached"):
+    with pytest.raises(UserError, match=r"20 pictures in a row could not be had, the last: .* cannot be reached"):
         brought_in(openimages.fetch, mirrored, tmp_path, classes="Person")
 
 
