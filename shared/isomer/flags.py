@@ -130,7 +130,7 @@ class Train(Device, Run, Data):
     """Train a detector; the same command again goes on where it stopped."""
 
     size: int = flag(160, "height and width of the model's input, pixels", least=96, most=2048)
-    epochs: int = flag(14, "times through the training pictures", least=1)
+    epochs: int = flag(10, "times through the training pictures", least=1)
     steps: int | None = flag(None, "steps of one batch each, instead of --epochs", least=1)
     batch: int = flag(16, "pictures per step", least=1)
     lr: float | None = flag(None, "peak learning rate [default: the framework's recipe]", least=0)
