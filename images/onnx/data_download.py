@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from isomer import progress
-from isomer.dataset import canonical
+import closing
+
 from isomer.dataset.download import archive, coco, openimages
 from isomer.dataset.download.errors import shown
 from isomer.dataset.download.fetched import Request, laid_out
@@ -23,6 +23,7 @@ def main() -> None:
     name = check_name("dataset", options.name or options.source)
     fetcher = Fetcher(volume.downloads, options.mirror, jobs=options.jobs)
     request = Request(options.classes, options.split, options.limit, options.jobs, options.sha256)
+    before = closing.previous(volume.datasets / name)
     with laid_out(volume.downloads, name) as folder:
         if options.url:
             fetched = archive.fetch(fetcher, request, folder, options.url, shown(options.url))
@@ -41,10 +42,9 @@ def main() -> None:
             attribution=fetched.attribution,
             about=fetched.about(request),
         )
-    progress.say(account.text())
-    if fetched.attribution:
-        progress.say(f"credited  licence and origin of {len(dataset.about['attribution'])} pictures in dataset.json")
-    progress.say(f"dataset {dataset.name!r}: {canonical.summary(dataset)} in {dataset.folder}")
+    count = len(dataset.about.get("attribution", ()))
+    lines = [f"credited  licence and origin of {count} pictures, in dataset.json"] if count else []
+    closing.tell(before, dataset, account, *lines)
 
 
 def _check(options: DataDownload) -> None:

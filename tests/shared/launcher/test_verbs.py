@@ -55,6 +55,16 @@ def test_both_engines_run_the_same_script_with_the_same_flags(commands, venv_eng
     assert by_venv == by_docker == ["train.py", "--steps", "5"]
 
 
+def test_only_data_download_has_a_network(commands, docker_engine):
+    call("data-download", source="pennfudan", engine="docker")
+    call("data-make", engine="docker")
+    assert [("onnx-online" in command.argv, "onnx" in command.argv) for command in commands] == [
+        (True, False),
+        (False, True),
+    ]
+    assert scripts(commands)[0] == ["data_download.py", "--source", "pennfudan"]
+
+
 def test_the_steps_know_where_they_come_from(commands, venv_engine):
     call("train-torch")
     env = commands[0].env

@@ -1,5 +1,5 @@
 """Fetching labelled pictures from the hosts of public datasets: files kept in the data volume, and what to import.
 
-`fetching` fetches one file so that it can be trusted and gone on with, `parallel` many pictures; `openimages`, `coco`
-and `archive` know one source each and give a `source.Fetched`.
+`fetching` gives one file, `transfer` brings it, `parallel` many pictures; `openimages`, `coco` and `archive` know one
+source each and make of it a `fetched.Fetched`.
 """

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections import defaultdict
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,16 @@ PARTS = ("train", "validation")
 WORDS = {"train": "train", "validation": "val"}
 
 
+@dataclass
+class Asked:
+    """What is to be fetched, by the pictures' paths: addresses, numbers of boxes, attribution; and their classes."""
+
+    addresses: dict[str, str] = field(default_factory=dict)
+    boxes: Counter[str] = field(default_factory=Counter)
+    attribution: dict[str, dict[str, str]] = field(default_factory=dict)
+    labels: set[str] = field(default_factory=set)
+
+
 def fetch(fetcher: Fetcher, request: Request, folder: Path) -> Fetched:
     """Fetch what was asked for and lay it out in `folder`.
 
@@ -38,42 +49,25 @@ def fetch(fetcher: Fetcher, request: Request, folder: Path) -> Fetched:
             be had.
     """
     parts, shares = parts_of(request.split, PARTS)
-    wanted = selecting.parse_classes(request.classes or "*")
+    wanted = selecting.parse_classes(request.classes or selecting.ALL_OTHERS)
     url = hosts.COCO_ANNOTATIONS
     archive = fetcher.fetch(url, Checksum("md5", hosts.COCO_ANNOTATIONS_MD5))
     left = dict(quotas(request.limit, parts))
-    addresses: dict[str, str] = {}
-    attribution: dict[str, dict[str, str]] = {}
-    boxes: dict[str, int] = {}
-    labels: set[str] = set()
+    asked = Asked()
     for part in reversed(parts):
-        value = choose(_instances(archive, part, url, fetcher), wanted, left[part])
-        word = WORDS[part]
-        images = {item["id"]: f"{word}2017/{item['file_name']}" for item in value["images"]}
-        progress.say(f"{part}: {len(images)} pictures with {len(value['annotations'])} boxes taken")
+        count = _add(asked, part, choose(_instances(archive, part, url, fetcher), wanted, left[part]), folder)
         if request.limit and part != parts[0]:
-            left[parts[0]] += left[part] - len(images)
-        path = folder / f"annotations/instances_{word}2017.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(value))
-        for item in value["images"]:
-            name = images[item["id"]]
-            addresses[name] = hosts.COCO_PICTURE.format(part=word, file_name=item["file_name"])
-            boxes[name] = 0
-        for item in value["annotations"]:
-            boxes[images[item["image_id"]]] += 1
-        attribution |= {images[key]: credit for key, credit in read_attribution(value).items()}
-        labels |= {item["name"] for item in value["categories"]}
-    if not addresses:
+            left[parts[0]] += left[part] - count
+    if not asked.addresses:
         raise UserError(f"no picture of {', '.join(parts)} has a box of {request.classes}")
-    found = fetch_pictures(fetcher, addresses, request.jobs)
+    found = fetch_pictures(fetcher, asked.addresses, request.jobs)
     lay_out(folder, found)
     reading = coco.read(Tree(folder))
-    reading.pictures = [item for item in reading.pictures if _path(item) in found.places]
-    reading.left_out += not_fetched(found, boxes)
+    reading.pictures = [item for item in reading.pictures if f"{item.split}2017/{item.names[0]}" in found.places]
+    reading.left_out += not_fetched(found, asked.boxes)
     reading.licence = LICENCE
-    classes = selecting.only(request.classes, labels) if request.classes else None
-    return Fetched(folder, NAME, (url,), coco.NAME, reading, shares, classes, attribution=attribution)
+    classes = selecting.only(request.classes, asked.labels) if request.classes else None
+    return Fetched(folder, NAME, (url,), coco.NAME, reading, shares, classes, attribution=asked.attribution)
 
 
 def choose(value: dict[str, Any], wanted: selecting.Classes, most: int | None) -> dict[str, Any]:
@@ -116,6 +110,23 @@ def read_attribution(value: dict[str, Any]) -> dict[int, dict[str, str]]:
     return found
 
 
+def _add(asked: Asked, part: str, value: dict[str, Any], folder: Path) -> int:
+    """Write what is taken of one split, as COCO has it, and note what it asks for; returns the number of pictures."""
+    word = WORDS[part]
+    progress.say(f"{part}: {len(value['images'])} pictures with {len(value['annotations'])} boxes taken")
+    path = folder / f"annotations/instances_{word}2017.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(value))
+    names = {item["id"]: f"{word}2017/{item['file_name']}" for item in value["images"]}
+    for item in value["images"]:
+        asked.addresses[names[item["id"]]] = hosts.COCO_PICTURE.format(part=word, file_name=item["file_name"])
+    asked.boxes.update(names[item["image_id"]] for item in value["annotations"])
+    asked.attribution |= {names[key]: credit for key, credit in read_attribution(value).items()}
+    used = {item["category_id"] for item in value["annotations"]}
+    asked.labels |= {item["name"] for item in value["categories"] if item["id"] in used}
+    return len(names)
+
+
 def _instances(archive: Path, part: str, url: str, fetcher: Fetcher) -> dict[str, Any]:
     """One split's annotation file, without outlines, which would fill the memory."""
     progress.say(f"{part}: read the annotations")
@@ -131,7 +142,3 @@ def _lightened(item: dict[str, Any]) -> dict[str, Any]:
     if "bbox" in item:
         item.pop("segmentation", None)
     return item
-
-
-def _path(item) -> str:
-    return f"{item.split}2017/{item.names[0]}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 
-from isomer.dataset.download.fetching import Patience
+from isomer.dataset.download.transfer import Patience
 
 QUICK = Patience(attempts=3, connects=1, backoff=0.01, connect=2, silence=0.5, slowness=1.0, least=1000)
 
