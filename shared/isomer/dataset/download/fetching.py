@@ -142,7 +142,12 @@ def _locked(part: Path) -> Iterator[FileIO]:
                 fcntl.flock(stream, fcntl.LOCK_EX)
             # who had the lock may have thrown this file away, or given it its name
             if os.fstat(stream.fileno()).st_nlink:
-                yield stream
+                try:
+                    yield stream
+                finally:
+                    status = os.fstat(stream.fileno())
+                    if status.st_nlink and not status.st_size:
+                        part.unlink(missing_ok=True)
                 return
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 OPEN_IMAGES = "https://storage.googleapis.com/openimages"
 OPEN_IMAGES_CLASSES = f"{OPEN_IMAGES}/v7/oidv7-class-descriptions-boxable.csv"
+OPEN_IMAGES_HIERARCHY = f"{OPEN_IMAGES}/2018_04/bbox_labels_600_hierarchy.json"
 # V7 serves the boxes of V6 and V5 and the lists of pictures of 2018 as its own, see
 # https://storage.googleapis.com/openimages/web/download_v7.html
 OPEN_IMAGES_BOXES = {

@@ -7,9 +7,11 @@ near the beginning, and the rest is not fetched. https://storage.googleapis.com/
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from isomer import progress
 from isomer.dataset import selecting
@@ -21,7 +23,7 @@ from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.download.parallel import fetch_pictures
 from isomer.dataset.download.taking import Taking, parts_of, quotas
 from isomer.dataset.formats import openimages
-from isomer.dataset.source import Tree
+from isomer.dataset.source import Tree, some
 from isomer.errors import UserError
 
 NAME = "Open Images V7"
@@ -79,6 +81,7 @@ def fetch(fetcher: Fetcher, request: Request, folder: Path) -> Fetched:
     boxes = {name: len(chosen[part].rows[image]) for name, (part, image) in pictures.items()}
     reading.left_out += not_fetched(found, boxes)
     reading.licence = LICENCE
+    reading.notes += _narrower(fetcher, names, codes)
     if without := len(pictures.keys() - attribution.keys()):
         reading.notes.append(f"{without} pictures are in no list of licences and authors")
     urls = [hosts.OPEN_IMAGES_CLASSES]
@@ -154,6 +157,33 @@ def read_attribution(lines: Lines, images: set[str]) -> dict[str, dict[str, str]
             if not missing:
                 break
     return found
+
+
+def narrower(hierarchy: dict[str, Any], code: str) -> set[str]:
+    """The classes under a class, at any depth, in the form of Open Images' own tree."""
+    below = hierarchy.get("Subcategory", [])
+    if hierarchy.get("LabelName") != code:
+        return set().union(*(narrower(child, code) for child in below))
+    found = {child["LabelName"] for child in below}
+    return found.union(*(narrower(child, child["LabelName"]) for child in below))
+
+
+def _narrower(fetcher: Fetcher, names: dict[str, str], codes: set[str]) -> list[str]:
+    """What is to be known of classes whose kinds are labelled as classes of their own."""
+    try:
+        hierarchy = json.loads(fetcher.fetch(hosts.OPEN_IMAGES_HIERARCHY).read_bytes())
+        kinds = {code: narrower(hierarchy, code) - codes for code in sorted(codes)}
+    except (FetchError, ValueError, KeyError, AttributeError) as error:
+        return [f"not known whether a class has kinds with labels of their own: {error}"]
+    notes = []
+    for code, found in kinds.items():
+        labels = sorted(names.get(kind, kind) for kind in found)
+        if labels:
+            notes.append(
+                f"{NAME} labels {some(labels)} apart from {names[code]}, and these are not taken: "
+                f"{labels[0]}={names[code]} in --classes takes them as the same"
+            )
+    return notes
 
 
 def _chosen(fetcher: Fetcher, parts: tuple[str, ...], codes: set[str], limit: int | None) -> dict[str, Chosen]:

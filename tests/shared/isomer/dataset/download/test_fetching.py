@@ -51,6 +51,7 @@ def test_no_is_taken_for_an_answer(host, fetcher, url, code):
     assert f"{url} answered {code} " in text
     assert "open it in a browser" in text and "/set/data.bin in the data volume" in text
     assert host.counts["/set/data.bin"] == 1
+    assert list(fetcher.place(url).parent.iterdir()) == []
 
 
 def test_500_then_fine(host, fetcher, url):

@@ -60,8 +60,15 @@ def mirrored(host, tmp_path) -> Fetcher:
 def open_images(host):
     """Small files in the form of Open Images' own; returns names of pictures."""
     host.files[path_of(hosts.OPEN_IMAGES_CLASSES)] = (
-        f"LabelName,DisplayName\n{CAR},Car\n{PERSON},Person\n{TIGER},Tiger\n/m/1,Zebra\n".encode()
+        f"LabelName,DisplayName\n{CAR},Car\n{PERSON},Person\n{TIGER},Tiger\n/m/1,Zebra\n/m/2,Man\n".encode()
     )
+    host.files[path_of(hosts.OPEN_IMAGES_HIERARCHY)] = json.dumps(
+        {"LabelName": "/m/0", "Subcategory": [
+            {"LabelName": "/m/a", "Subcategory": [{"LabelName": PERSON, "Part": [{"LabelName": "/m/1"}],
+                                                   "Subcategory": [{"LabelName": "/m/2"}]}]},
+            {"LabelName": CAR},
+        ]}
+    ).encode()  # fmt: skip
     names = {}
     seed = 0
     for part, count in PICTURES.items():
@@ -140,6 +147,19 @@ def test_open_images_keeps_licence_and_author(mirrored, open_images, tmp_path):
     assert dataset.about["licence"].startswith("annotations CC BY 4.0")
     assert dataset.about["download"]["classes"] == "Person"
     assert hosts.OPEN_IMAGES_BOXES["test"] in dataset.about["download"]["urls"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "said"),
+    [
+        ("Person", "labels Man apart from Person, and these are not taken: Man=Person in"),
+        ("Car", None),
+        ("Person,Man=Person", None),
+    ],
+)
+def test_kinds_with_labels_of_their_own_are_said(mirrored, open_images, tmp_path, classes, said):
+    _, text = brought_in(openimages.fetch, mirrored, tmp_path, classes=classes, split="test")
+    assert (said in text) if said else "apart from" not in text
 
 
 def test_a_limit_is_shared_by_classes_and_splits(mirrored, open_images, tmp_path):
