@@ -24,7 +24,7 @@ class Pipeline(Train, Engine):
     """The main job: train, export, compare, report."""
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
-    max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
+    max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -48,7 +48,7 @@ def run(given: Parsed) -> None:
     worked = [_go_through(engine, stage, f"[{number}/{len(stages)}]", stages) for number, stage in enumerate(stages, 1)]
     took = _clock(time.monotonic() - start)
     print(f"\nall {len(stages)} stages are done, in {took}" if any(worked) else "\neverything is done already")
-    close(state)
+    close(state, gap_is_limit="max_gap" in given.typed)
 
 
 def plan(state: State, given: Parsed) -> list[Stage]:
@@ -115,8 +115,11 @@ def _meanwhile(engine: ModuleType, stages: list[Stage]) -> Iterator[None]:
         raise
 
 
-def close(state: State) -> None:
+def close(state: State, gap_is_limit: bool) -> None:
     """The table, the page's path, and the verdict.
+
+    Two detectors that learned differently well are a result, not a failure of the job, unless `gap_is_limit`: after a
+    short run one framework finds everything and the other nothing, and both exports are exact all the same.
 
     Raises:
         CheckFailed: the models do not agree.
@@ -139,8 +142,14 @@ def close(state: State) -> None:
         table.add_row(model["name"], *metrics, latency, size, *verdicts)
     Console().print(table)
     print(f"page: {state.page}")
-    if not passed:
-        raise CheckFailed(f"no parity: {'; '.join(found['verdict']['reasons'])}")
+    if passed:
+        return
+    reasons = "; ".join(found["verdict"]["reasons"])
+    unequal = found["verdict"]["gap"] is not None and found["verdict"]["gap"] > (found["verdict"]["max_gap"] or 0)
+    if gap_is_limit or not unequal or len(found["verdict"]["reasons"]) > 1:
+        raise CheckFailed(f"no parity: {reasons}")
+    print(f"note: {reasons}. Each export agrees with its own framework; what was learned differs, and more training")
+    print("narrows it. --max-gap makes such a difference an error, as the parity verb does.")
 
 
 def _check_gap(word: str) -> None:

@@ -64,13 +64,7 @@ def explain(error: ParseError, verbs: list[str]) -> str:
         near = nearest(unknown[1], choices)
         hint = f"; did you mean {near!r}?" if near else "."
         return f"{context.name} has no flag {unknown[1]!r}{hint} Its flags: {', '.join(choices)}"
-    if (
-        unknown
-        and context is not None
-        and context.name
-        and unknown[1] not in verbs
-        and not nearest(unknown[1], verbs)
-    ):
+    if unknown and context is not None and context.name and unknown[1] not in verbs and not nearest(unknown[1], verbs):
         return f"{context.name}: {unknown[1]!r} is one word too many; ./inv {context.name} --help shows what it takes"
     if unknown:
         return str(known("verb", unknown[1], verbs))

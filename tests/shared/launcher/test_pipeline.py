@@ -53,7 +53,8 @@ def finish_parity(data: Path, passed: bool = True, max_gap: float | None = 0.05)
         }
         for path in sorted((data / "models").glob("*.onnx"))
     ]
-    verdict = {"passed": passed, "max_gap": max_gap, "reasons": [] if passed else ["AP50 differs by 0.300"]}
+    reasons = [] if passed else ["AP50 differs by 0.300"]
+    verdict = {"passed": passed, "gap": 0.01 if passed else 0.3, "max_gap": max_gap, "reasons": reasons}
     value = {"dataset_sha256": "d0", "images": 120, "split": "test", "verdict": verdict, "models": models}
     write(data / "reports" / "shapes" / "parity.json", value)
 
@@ -179,25 +180,48 @@ def test_one_framework_alone(steps, data):
     assert steps == ["data_make.py", "train.py", "export.py", "assemble.py", "gate.py", "parity.py", "report.py"]
 
 
-def test_a_verdict_that_says_no_is_shown_and_fails_after_the_report(steps, finished, monkeypatch, capsys):
+@pytest.fixture
+def disagreeing(finished, steps, monkeypatch):
+    """Everything is done but the comparison, which will say no."""
     run = process.run
 
-    def disagreeing(command, **more):
+    def parity_says_no(command, **more):
         code = run(command, **more)
         if command.argv[1].endswith("parity.py"):
             finish_parity(finished, passed=False)
             return 1
         return code
 
-    monkeypatch.setattr(process, "run", disagreeing)
+    monkeypatch.setattr(process, "run", parity_says_no)
     (finished / "reports" / "shapes" / "parity.json").unlink()
+
+
+@pytest.mark.usefixtures("disagreeing")
+def test_a_gap_beyond_a_typed_limit_is_shown_and_fails_after_the_report(steps, capsys):
     for ran in (["parity.py", "report.py"], []):
         steps.clear()
         with pytest.raises(Exit) as stopped:
-            pipeline()
+            pipeline(max_gap="0.05")
         assert stopped.value.code == 1 and "AP50 differs by 0.300" in stopped.value.message
         assert steps == ran
     assert "FAILED" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("disagreeing")
+def test_a_gap_without_a_typed_limit_is_a_result(steps, capsys):
+    pipeline()
+    assert steps == ["parity.py", "report.py"]
+    said = capsys.readouterr().out
+    assert "FAILED" in said and "AP50 differs by 0.300" in said and "--max-gap" in said
+
+
+def test_models_of_other_classes_always_fail(steps, finished):
+    path = finished / "reports" / "shapes" / "parity.json"
+    found = json.loads(path.read_text())
+    found["verdict"] |= {"passed": False, "gap": None, "reasons": ["shapes-tf knows other classes"]}
+    write(path, found)
+    with pytest.raises(Exit, match="other classes"):
+        pipeline()
 
 
 def test_a_failed_training_stops_it_with_its_code(venv_engine, finished, monkeypatch):
