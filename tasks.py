@@ -70,7 +70,7 @@ of_script("data-make", "Draw a dataset: shapes on textured backgrounds.", TOOLS,
 of_script("data-import", "Import labelled pictures in any of 14 formats.", TOOLS, "data_import", flags.DataImport)
 of_script(
     "data-download",
-    "Fetch pictures of Open Images, COCO, Penn-Fudan or an archive.",
+    "Fetch Open Images, COCO, Penn-Fudan, or an archive.",
     TOOLS,
     "data_download",
     flags.DataDownload,
