@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import quiet  # noqa: F401 (before tensorflow)
 from recipe import Recipe
 
-from isomer import training
+from isomer import catalogue, training
 from isomer.dataset import canonical
 from isomer.errors import run_main
-from isomer.flags import Train, parse
 from isomer.run import start_or_resume
+from isomer.settings import settle
 from isomer.training import Plan
 from isomer.volume import Volume
 
 
 def main() -> None:
-    options = parse(Train, prog="train-tf")
     volume = Volume.from_environment()
+    models = catalogue.load(Path(__file__).parent)
+    options = settle("tf", models, volume)
     dataset = canonical.load(volume.dataset(options.data))
     train, val = dataset.split("train"), dataset.split("val")
     numbers = Recipe() if options.lr is None else Recipe(lr=options.lr)

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import passive  # noqa: F401 (before torch)
 from recipe import Recipe
 
-from isomer import training
+from isomer import catalogue, training
 from isomer.dataset import canonical
 from isomer.errors import UserError, run_main
-from isomer.flags import Train, parse
 from isomer.run import start_or_resume
+from isomer.settings import settle
 from isomer.training import Plan
 from isomer.volume import Volume
 
 
 def main() -> None:
-    options = parse(Train, prog="train-torch")
+    volume = Volume.from_environment()
+    models = catalogue.load(Path(__file__).parent)
+    options = settle("torch", models, volume)
     if options.batch < 2:
         raise UserError("--batch 1 leaves batch normalisation nothing to average over: give 2 or more")
-    volume = Volume.from_environment()
     dataset = canonical.load(volume.dataset(options.data))
     train, val = dataset.split("train"), dataset.split("val")
     recipe = Recipe() if options.lr is None else Recipe(lr=options.lr)

@@ -20,6 +20,11 @@ from isomer.contract import Thresholds
 T = TypeVar("T")
 
 DOWNLOADED = ("coco", "openimages", "pennfudan")  # what data-download knows by name
+SMALL_SIZE = 160  # pixels: what a laptop's CPU trains in minutes
+SCHEDULES = ("cosine", "step", "constant")
+AUGMENTS = ("none", "light", "ssd")
+CACHES = ("auto", "memory", "none")
+LOGGERS = ("tensorboard", "mlflow", "none")
 EXPORTED = ("coco", "labelme", "openimages", "tfrecord", "voc", "yolo")  # the modules of isomer.dataset.exports
 
 
@@ -34,6 +39,7 @@ def flag(
     repeatable: bool = False,
     output: bool = False,
     name_or_path: bool = False,
+    free: bool = False,
 ) -> Any:
     """A dataclass field that is a flag.
 
@@ -42,6 +48,7 @@ def flag(
         repeatable: makes a tuple of all that is given.
         output: the path is written, not read.
         name_or_path: a word that names a dataset, or a path where there is no such dataset.
+        free: changes how fast a run goes or what is said of it, not what comes out: it may differ on resuming.
     """
     metadata = {
         "help": help,
@@ -52,6 +59,7 @@ def flag(
         "repeatable": repeatable,
         "output": output,
         "name_or_path": name_or_path,
+        "free": free,
     }
     return field(default=default, metadata=metadata)
 
@@ -68,12 +76,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Device:
-    device: str = flag("auto", "what computes; auto takes a GPU where there is one", choices=("auto", "cpu", "gpu"))
+    device: str = flag(
+        "auto", "what computes; auto takes a GPU where there is one", choices=("auto", "cpu", "gpu"), free=True
+    )
 
 
 @dataclass(frozen=True)
 class Run:
-    run: str | None = flag(None, "run folder [default: DATA-FRAMEWORK]")
+    run: str | None = flag(None, "run folder [default: DATA-FRAMEWORK]", free=True)
 
 
 @dataclass(frozen=True)
@@ -127,17 +137,64 @@ class DataDownload:
 
 @dataclass(frozen=True)
 class Train(Device, Run, Data):
-    """Train a detector; the same command again goes on where it stopped."""
+    """Train a detector; the same command again goes on where it stopped.
 
-    size: int = flag(160, "height and width of the model's input, pixels", least=96, most=2048)
+    A flag beats --config, which beats the defaults. What is None by default is settled before the run starts, by the
+    recipe of the model or by what has been fetched, and config.json holds what was settled on.
+    """
+
+    model: str | None = flag(None, "architecture, see the verb models [default: the framework's SSD for mobiles]")
+    weights: str | None = flag(
+        None,
+        "where the weights come from: coco, imagenet, none, a file, or a run"
+        " [default: coco where the verb weights has fetched them, else none]",
+    )
+    # weights that were trained at another size know objects of that size
+    size: int | None = flag(
+        None,
+        "height and width of the model's input, pixels"
+        f" [default: {SMALL_SIZE}; with pretrained weights the model's own]",
+        least=96,
+        most=2048,
+    )
     epochs: int = flag(10, "times through the training pictures", least=1)
-    steps: int | None = flag(None, "steps of one batch each, instead of --epochs", least=1)
-    batch: int = flag(16, "pictures per step", least=1)
-    lr: float | None = flag(None, "peak learning rate [default: the framework's recipe]", least=0)
+    steps: int | None = flag(None, "steps (updates of the weights), instead of --epochs", least=1)
+    batch: int = flag(16, "pictures per step, over all devices and nodes together", least=1)
+    lr: float | None = flag(None, "peak learning rate [default: the model's recipe]", least=0)
+    # cosine: reaches its best at the last step whatever the length; the others are for repeating published recipes
+    schedule: str = flag("cosine", "how the learning rate falls after the warm-up", choices=SCHEDULES)
+    warmup: float | None = flag(None, "share of the steps in which it rises [default: the recipe's]", least=0, most=0.9)
+    weight_decay: float | None = flag(None, "decay of the weights [default: the recipe's]", least=0)
+    # off: short runs end better without, long ones (from about 2,000 steps) with 0.999
+    ema: float = flag(
+        0.0, "decay of the moving average of the weights that is evaluated; 0: none", least=0, most=0.99999
+    )
+    freeze: str | None = flag(None, "what stays as it was loaded: backbone, or its first N stages [default: nothing]")
+    # light: what is right for every camera. ssd's crops want long runs: they hurt those of a few hundred steps.
+    augment: str = flag("light", "light: mirrored, other light; ssd: also zoomed out and cropped", choices=AUGMENTS)
+    balance: bool = flag(False, "show pictures of rare classes more often (repeat factor sampling)")
+    amp: bool = flag(False, "mixed precision: bfloat16, or float16 on GPUs that have no other")
+    accumulate: int = flag(1, "batches per step whose gradients are summed up: saves memory", least=1)
+    workers: int = flag(2, "processes (tf: threads) that read pictures, on every device", least=0, free=True)
+    cache: str = flag(
+        "auto", "decoded pictures are kept in memory, if they fit (auto) or always", choices=CACHES, free=True
+    )
     seed: int = flag(0, "seed of weights, data order and augmentation", least=0)
-    workers: int = flag(2, "processes that read pictures", least=0)
-    eval_every: int | None = flag(None, "epochs between evaluations [default: four in all]", least=1)
-    fresh: bool = flag(False, "throw the run's folder away and start anew")
+    deterministic: bool = flag(False, "only operations that give the same bits each time; slower on GPUs")
+    early_stop: int | None = flag(None, "stop after so many evaluations without a better mAP", least=1)
+    eval_every: float | None = flag(None, "epochs between evaluations [default: four in all]", least=0.01)
+    keep: int = flag(1, "checkpoints kept besides the best; more are for going back by hand", least=1, free=True)
+    resume: bool = flag(
+        False, "go on with the run as its config.json has it; an error where there is no such run", free=True
+    )
+    fresh: bool = flag(False, "throw the run's folder away and start anew", free=True)
+    devices: int | None = flag(None, "GPUs, or with --device cpu processes, on each node [default: 1]", least=1)
+    nodes: int = flag(1, "machines that train together; each is started with the same command", least=1)
+    logger: str = flag("tensorboard", "where the curves go besides metrics.jsonl", choices=LOGGERS, free=True)
+    config: Path | None = flag(None, "JSON or TOML file of flags, such as a run's config.json", free=True)
+
+
+FREE = frozenset(item.name for item in dataclasses.fields(Train) if item.metadata["free"])
 
 
 @dataclass(frozen=True)
@@ -146,7 +203,7 @@ class DataCheck:
 
     what: str = required("dataset, or path of labelled pictures", positional=True, name_or_path=True)
     format: str | None = flag(None, "format of the annotations at a path [default: detected, and said]")
-    size: int = flag(Train.size, "input size in pixels that small boxes are judged at", least=1)
+    size: int = flag(SMALL_SIZE, "input size in pixels that small boxes are judged at", least=1)
     deep: bool = flag(False, "decode every picture: finds damage inside them and near-copies in several splits")
     json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
     fix: str | None = flag(None, "name of a new dataset: a mended copy; what was changed is said")
@@ -247,41 +304,44 @@ def help_text(item: dataclasses.Field) -> str:
 
 
 def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:
-    """The argument parser of a flag dataclass."""
+    """The argument parser of a flag dataclass; what is not given is not in its result."""
     made = argparse.ArgumentParser(prog=prog, description=cls.__doc__, allow_abbrev=False)
     for item in fields(cls):
         kind = value_type(cls, item.name)
-        text = help_text(item).replace("%", "%%")
+        common = {"help": help_text(item).replace("%", "%%"), "default": argparse.SUPPRESS}
         if item.metadata["positional"]:
+            # argparse converts the default of an optional positional: SUPPRESS, being a word, would be checked like one
             optional = {} if is_required(item) else {"nargs": "?", "default": item.default}
-            made.add_argument(item.name, help=text, type=_converter(kind, item), **optional)
+            made.add_argument(item.name, type=_converter(kind, item), **common | optional)
         elif kind is bool:
-            made.add_argument(option(item.name), help=text, action="store_true")
+            made.add_argument(option(item.name), action="store_true", **common)
         else:
             repeated = {"action": "append"} if item.metadata["repeatable"] else {}
-            needed = {"required": True} if is_required(item) else {}
             made.add_argument(
                 option(item.name),
-                help=text,
                 type=_converter(kind, item),
                 metavar=item.name.upper(),
+                required=is_required(item),
+                **common,
                 **repeated,
-                **needed,
             )
-            if not is_required(item) and not repeated:
-                made.set_defaults(**{item.name: item.default})
     return made
 
 
 def parse(cls: type[T], argv: list[str] | None = None, prog: str | None = None) -> T:
     """The flags of a command line as the dataclass; a wrong one ends the program and names the flag."""
-    values = vars(parser(cls, prog).parse_args(sys.argv[1:] if argv is None else argv))
-    return cls(
-        **{
-            key: tuple(value or ()) if _field(cls, key).metadata["repeatable"] else value
-            for key, value in values.items()
-        }
-    )
+    return cls(**given(cls, parser(cls, prog), arguments(argv)))
+
+
+def arguments(argv: list[str] | None) -> list[str]:
+    """The command line, this process's own unless another is given."""
+    return sys.argv[1:] if argv is None else argv
+
+
+def given(cls: type, made: argparse.ArgumentParser, argv: list[str]) -> dict[str, Any]:
+    """The values of the flags that a command line gives, without the defaults of the others."""
+    values = vars(made.parse_args(argv))
+    return {key: tuple(item) if _field(cls, key).metadata["repeatable"] else item for key, item in values.items()}
 
 
 def to_argv(cls: type, values: dict[str, Any]) -> list[str]:

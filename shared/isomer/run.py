@@ -18,11 +18,10 @@ from typing import Any
 from isomer import files
 from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError
-from isomer.flags import Train, option
+from isomer.flags import FREE, Train, option
 from isomer.volume import Volume, check_name, default_run
 
-# Flags that change how fast a run goes or what is said about it, not what comes out: they may differ on resuming.
-FREE = {"fresh", "device", "workers", "run"}
+SETTLED_ELSEWHERE = {"framework", "dataset_sha256", "recipe"}  # what config.json holds beside flags
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,10 @@ class Volume:
         return self.root / "runs"
 
     @property
+    def weights(self) -> Path:
+        return self.root / "weights"
+
+    @property
     def models(self) -> Path:
         return self.root / "models"
 

@@ -32,13 +32,13 @@ class State:
 
     def is_trained(self, framework: str, config: Train) -> bool:
         """Whether the run is finished, with these flags and this dataset, and may stay."""
-        if config.fresh:
+        if config.fresh or config.config:  # a file of flags is read by the step, which knows whether it is done
             return False
         folder = self._run(framework)
         if read(folder / "run.json").get("state") != "done":
             return False
         found, wanted = read(folder / "config.json"), asdict(config)
-        same = all(found[key] == value for key, value in wanted.items() if key in found)
+        same = all(found[key] == value for key, value in wanted.items() if key in found and value is not None)
         return same and found.get("dataset_sha256") == self._dataset_sha256()
 
     def is_published(self, framework: str) -> bool:

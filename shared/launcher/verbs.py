@@ -96,9 +96,7 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
         argv += words
     parser = flags.parser(cls, verb)
     parser.error = functools.partial(_refuse, verb)
-    values = vars(parser.parse_args([str(word) for word in argv]))
-    repeated = {item.name for item in flags.fields(cls) if item.metadata["repeatable"]}
-    return Parsed(cls(**{k: tuple(v or ()) if k in repeated else v for k, v in values.items()}), typed, argv)
+    return Parsed(cls(**flags.given(cls, parser, [str(word) for word in argv])), typed, argv)
 
 
 def _refuse(verb: str, message: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from invoke import Exit, MockContext
 
 import tasks
-from isomer.flags import Train
+from isomer.flags import FREE, Train
 from launcher import process
 
 ALL = ["data_make.py", "train.py", "train.py", *["export.py", "assemble.py", "gate.py"] * 2, "parity.py", "report.py"]
@@ -29,7 +29,7 @@ def finish_dataset(data: Path) -> None:
 
 def finish_training(data: Path, framework: str, weights: str = "w0", **flags) -> None:
     run = data / "runs" / f"shapes-{framework}"
-    config = {key: value for key, value in asdict(Train(**flags)).items() if key not in ("fresh", "run", "device")}
+    config = {key: value for key, value in asdict(Train(**flags)).items() if key not in FREE}
     write(run / "config.json", {**config, "dataset_sha256": "d0"})
     write(run / "run.json", {"state": "done", "weights_sha256": weights})
 

@@ -1,0 +1,79 @@
+"""The models that an image can train: its models.toml, read without its framework. Standard library only.
+
+[ssdlite320_mobilenet_v3_large]           the first is what --model is when it is not given
+title = "SSDLite320, MobileNetV3-Large"
+size = 320                                input that the published weights were trained at, pixels
+parameters = 3_440_060                    with the classes of the published weights
+gflops = 0.58                             billions of multiply-adds at that size
+mAP = 0.213                               published, COCO val2017; `source` says where
+source = "https://…"
+paper = "https://…"
+[ssdlite320_mobilenet_v3_large.weights.coco]
+url = "https://…"                         the file's name in weights/ is the address's last part
+sha256 = "a79551df"                       or its first digits, where no more is published
+bytes = 14_000_000
+licence = "BSD-3-Clause"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from isomer.errors import known
+
+FILE = "models.toml"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """A published file of weights. `sha256` may be its first digits only, or None where nothing is published."""
+
+    url: str
+    licence: str
+    sha256: str | None = None
+    bytes: int | None = None
+
+    @property
+    def file_name(self) -> str:
+        return self.url.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Model:
+    """An architecture. `weights` is by the word that --weights takes: coco, imagenet."""
+
+    name: str
+    title: str
+    size: int
+    parameters: int
+    gflops: float
+    source: str
+    paper: str
+    weights: dict[str, Pretrained]
+    mAP: float | None = None  # noqa: N815 (as everybody writes it)
+
+
+def load(folder: Path) -> dict[str, Model]:
+    """The models of the image whose scripts are in `folder`, by name, in the file's order."""
+    entries = tomllib.loads((folder / FILE).read_text())
+    return {name: _model(name, entry) for name, entry in entries.items()}
+
+
+def choose(models: dict[str, Model], name: str | None) -> Model:
+    """The model that `--model` names, or the default one.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    if name is None:
+        return next(iter(models.values()))
+    if name not in models:
+        raise known("--model", name, models)
+    return models[name]
+
+
+def _model(name: str, entry: dict) -> Model:
+    weights = {word: Pretrained(**item) for word, item in entry.get("weights", {}).items()}
+    return Model(name=name, **{**entry, "weights": weights})
