@@ -5,11 +5,11 @@ from __future__ import annotations
 import closing
 
 from isomer.dataset.download import archive, coco, openimages
-from isomer.dataset.download.errors import shown
 from isomer.dataset.download.fetched import Request, laid_out
-from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.importing import import_source
 from isomer.errors import UserError, run_main
+from isomer.fetching.errors import shown
+from isomer.fetching.fetcher import Fetcher
 from isomer.flags import DataDownload, parse
 from isomer.volume import Volume, check_name
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from isomer.errors import UserError, known
 
-DOWNLOADS = "downloads"
+DOWNLOADS, WEIGHTS = "downloads", "weights"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -47,7 +47,7 @@ class Volume:
 
     @property
     def weights(self) -> Path:
-        return self.root / "weights"
+        return self.root / WEIGHTS
 
     @property
     def models(self) -> Path:

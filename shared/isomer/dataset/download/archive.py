@@ -7,11 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from isomer.dataset import archives
-from isomer.dataset.download import hosts, published
-from isomer.dataset.download.errors import FetchError, Problem, shown
+from isomer.dataset.download import hosts
 from isomer.dataset.download.fetched import Fetched, Request, link_or_copy
-from isomer.dataset.download.fetching import Fetcher, check_address
 from isomer.dataset.download.taking import parts_of
+from isomer.fetching import published
+from isomer.fetching.errors import FetchError, Problem, shown
+from isomer.fetching.fetcher import Fetcher, check_address
 
 MAGIC = {b"PK\x03\x04": ".zip", b"\x1f\x8b": ".tar.gz", b"BZh": ".tar.bz2", b"\xfd7zXZ": ".tar.xz"}
 TAR_MAGIC, TAR_AT = b"ustar", 257

@@ -15,15 +15,15 @@ from typing import Any
 from isomer import progress
 from isomer.dataset import selecting
 from isomer.dataset.download import hosts
-from isomer.dataset.download.errors import FetchError, Problem
 from isomer.dataset.download.fetched import Fetched, Request, lay_out, not_fetched
-from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.download.parallel import fetch_pictures
-from isomer.dataset.download.published import Checksum
 from isomer.dataset.download.taking import Taking, parts_of, quotas
 from isomer.dataset.formats import coco
 from isomer.dataset.source import Tree
 from isomer.errors import UserError
+from isomer.fetching.errors import FetchError, Problem
+from isomer.fetching.fetcher import Fetcher
+from isomer.fetching.published import Checksum
 
 NAME = "COCO 2017"
 LICENCE = "annotations CC BY 4.0 (COCO Consortium), that of each picture in attribution"

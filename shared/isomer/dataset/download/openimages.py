@@ -17,14 +17,14 @@ from isomer import progress
 from isomer.dataset import selecting
 from isomer.dataset.documents import decoded
 from isomer.dataset.download import hosts
-from isomer.dataset.download.errors import FetchError, Problem
 from isomer.dataset.download.fetched import Fetched, Request, lay_out, not_fetched
-from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.download.parallel import fetch_pictures
 from isomer.dataset.download.taking import Taking, parts_of, quotas
 from isomer.dataset.formats import openimages
 from isomer.dataset.source import Tree, some
 from isomer.errors import UserError
+from isomer.fetching.errors import FetchError, Problem
+from isomer.fetching.fetcher import Fetcher
 
 NAME = "Open Images V7"
 LICENCE = "annotations CC BY 4.0 (Google), that of each picture in attribution"

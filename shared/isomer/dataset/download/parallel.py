@@ -10,10 +10,10 @@ from pathlib import Path
 
 from isomer import progress
 from isomer.dataset import pictures
-from isomer.dataset.download.errors import FetchError
-from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.pictures import PictureError
 from isomer.errors import UserError
+from isomer.fetching.errors import FetchError
+from isomer.fetching.fetcher import Fetcher
 
 DRAFT = (64, 64)  # a JPEG is decoded at an eighth, which reads all of its data
 LOST = 20  # pictures in a row that the host did not give: it will not give the next

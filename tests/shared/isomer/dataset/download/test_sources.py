@@ -15,11 +15,11 @@ from PIL import Image
 
 from isomer.dataset import canonical
 from isomer.dataset.download import archive, coco, hosts, openimages
-from isomer.dataset.download.errors import FetchError
 from isomer.dataset.download.fetched import Request, laid_out
-from isomer.dataset.download.fetching import Fetcher
 from isomer.dataset.importing import import_source
 from isomer.errors import UserError
+from isomer.fetching.errors import FetchError
+from isomer.fetching.fetcher import Fetcher
 
 PERSON, TIGER, CAR = "/m/01g317", "/m/07dm6", "/m/0k4j"
 BOX_COLUMNS = (

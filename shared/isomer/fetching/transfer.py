@@ -14,15 +14,15 @@ import requests
 import urllib3
 
 from isomer import progress
-from isomer.dataset.download import published
-from isomer.dataset.download.errors import FetchError, Problem, of_request, of_status
-from isomer.dataset.download.published import Checksum
 from isomer.errors import UserError
+from isomer.fetching import published
+from isomer.fetching.errors import FetchError, Problem, of_request, of_status
+from isomer.fetching.published import Checksum
 
 BLOCK = 1 << 18
 LEAST_FREE = 256 << 20  # bytes of the disk that are left alone
 MEGABYTE = 10**6
-Ask = Callable[[str, dict[str, str]], requests.Response]
+Ask = Callable[[str, Path, dict[str, str]], requests.Response]
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class Transfer:
         known = self.mark.read_text() if self.have and self.mark.is_file() else None
         if self.have:
             headers = {"Range": f"bytes={self.have}-", **({"If-Range": known} if known else {})}
-        with self.ask(self.url, headers) as response:
+        with self.ask(self.url, self.place, headers) as response:
             self.total = published.total(response)
             if response.status_code == 416:
                 if self.total == self.have:

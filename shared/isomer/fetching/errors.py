@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from isomer.errors import UserError
-from isomer.volume import DOWNLOADS
+from isomer.volume import DOWNLOADS, WEIGHTS
 
 BY_HAND = "if you get the file there, put it at {place} in the data volume"
 ADVICE = {
@@ -87,7 +87,8 @@ def of_request(url: str, error: Exception, silence: float, have: int = 0, total:
 def _seen(place: Path) -> str:
     """A place as it is called in the data volume, wherever that is mounted."""
     parts = place.parts
-    return "/".join(parts[parts.index(DOWNLOADS) :]) if DOWNLOADS in parts else str(place)
+    folder = next((name for name in (DOWNLOADS, WEIGHTS) if name in parts), None)
+    return "/".join(parts[parts.index(folder) :]) if folder else str(place)
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -1,7 +1,7 @@
 """One file from a host into the data volume: it goes on where it stopped, and is there only when it is whole and right.
 
-A file's place is downloads/HOST/PATH, and until it is whole the same with `.part` behind it. What somebody puts there
-by hand is taken as if it had been fetched.
+A file's place is downloads/HOST/PATH unless the caller has another, and until it is whole the same with `.part` behind
+it. What somebody puts there by hand is taken as if it had been fetched.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
-from isomer.dataset.download import published
-from isomer.dataset.download.errors import FetchError, Problem, of_request
-from isomer.dataset.download.published import Checksum
-from isomer.dataset.download.transfer import BLOCK, Patience, Transfer, part_of
 from isomer.errors import UserError
+from isomer.fetching import published
+from isomer.fetching.errors import FetchError, Problem, of_request
+from isomer.fetching.published import Checksum
+from isomer.fetching.transfer import BLOCK, Patience, Transfer, part_of
 
-AGENT = "isomer (data-download)"
+AGENT = "isomer"
 LONGEST_ASKED = 60  # seconds that a host's Retry-After is followed
 LONGEST_NAME = 200
 TRY_AGAIN = (408, 429, 500, 502, 503, 504)
@@ -65,20 +65,23 @@ class Fetcher:
         host = parts.netloc.rpartition("@")[2].replace(":", "_")
         return self.cache.joinpath(host, *(word[-LONGEST_NAME - 9 :] for word in words))
 
-    def fetch(self, url: str, checksum: Checksum | None = None, *, shown: bool = True) -> Path:
-        """The file of an address, fetched if it is not here; shown: with a bar.
+    def fetch(
+        self, url: str, checksum: Checksum | None = None, *, place: Path | None = None, shown: bool = True
+    ) -> Path:
+        """The file of an address, fetched if it is not here; place: where it is kept; shown: with a bar.
 
         Raises:
             FetchError: it cannot be had, or is not what was published.
         """
-        for _ in self._arriving(url, checksum, shown=shown):
+        place = place or self.place(url)
+        for _ in self._arriving(url, place, checksum, shown=shown):
             pass
-        return self.place(url)
+        return place
 
     def lines(self, url: str) -> Iterator[str]:
         """The lines of a text file, while it is fetched: who has enough stops, and the rest is not fetched."""
-        arriving = self._arriving(url, None, followed=True)
         place, rest, offset = self.place(url), b"", 0
+        arriving = self._arriving(url, place, None, followed=True)
         with contextlib.closing(arriving):
             for there in arriving:
                 with there.open("rb") as stream:
@@ -93,13 +96,12 @@ class Fetcher:
             raise FetchError(url, place, Problem("is empty"))
 
     def _arriving(
-        self, url: str, checksum: Checksum | None, *, shown: bool = True, followed: bool = False
+        self, url: str, place: Path, checksum: Checksum | None, *, shown: bool = True, followed: bool = False
     ) -> Iterator[Path]:
         """Fetch a file, and say whenever there is more of it, and where; followed: somebody reads it meanwhile.
 
         Stopped early, it leaves what it has, and another goes on from there.
         """
-        place = self.place(url)
         part = part_of(place)
         if not place.is_file():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -116,15 +118,15 @@ class Fetcher:
             published.check(url, place, place, checksum)
         yield place
 
-    def ask(self, url: str, headers: dict[str, str]) -> requests.Response:
-        """The host's answer, its body still to be read."""
+    def ask(self, url: str, place: Path, headers: dict[str, str]) -> requests.Response:
+        """The host's answer about a file for this place, its body still to be read."""
         patience = self.patience
         try:
             return self._session.get(
                 self._address(url), headers=headers, stream=True, timeout=(patience.connect, patience.silence)
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise FetchError(url, self.place(url), of_request(url, error, patience.silence)) from None
+            raise FetchError(url, place, of_request(url, error, patience.silence)) from None
 
     def _address(self, url: str) -> str:
         if not self.mirror:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from isomer.dataset.download.transfer import Patience
+import pytest
+
+from isomer.fetching.fetcher import Fetcher
+from isomer.fetching.transfer import Patience
 
 QUICK = Patience(attempts=3, connects=1, backoff=0.01, connect=2, silence=0.5, slowness=1.0, least=1000)
 
@@ -153,3 +157,20 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_) -> None:
         pass
+
+
+@pytest.fixture
+def host():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.handle_error = lambda *_: None  # clients hang up here
+    server.host = Host(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield server.host
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def fetcher(tmp_path, host) -> Fetcher:
+    return Fetcher(tmp_path / "downloads", patience=QUICK, jobs=4)

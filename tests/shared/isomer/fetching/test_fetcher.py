@@ -14,10 +14,10 @@ import requests
 import urllib3
 from local_host import QUICK, chunked, cut, dribble, reply, silence, status
 
-from isomer.dataset.download.errors import FetchError
-from isomer.dataset.download.fetching import Fetcher
-from isomer.dataset.download.published import Checksum
 from isomer.errors import UserError
+from isomer.fetching.errors import FetchError
+from isomer.fetching.fetcher import Fetcher
+from isomer.fetching.published import Checksum
 
 DATA = random.Random(0).randbytes(1_500_000)
 SHA256 = Checksum("sha256", hashlib.sha256(DATA).hexdigest())
