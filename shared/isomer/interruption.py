@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM during training: they wait for the end of a step, so that it can be saved."""
+"""Ctrl-C and SIGTERM during training: they wait for the end of a step, so that it can be saved.
+
+After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as asked: exit
+code 0. A run that is not at its end says so in run.json. Ctrl-C is a person's, and ends as shells count it.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,10 @@ import signal
 import sys
 from types import FrameType
 
-from isomer.errors import EXIT_INTERRUPTED, EXIT_TERMINATED
+from isomer.errors import EXIT_INTERRUPTED
 from isomer.progress import say
 
-EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: EXIT_TERMINATED}
+EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 0}
 
 
 class Interruption:
@@ -29,8 +33,18 @@ class Interruption:
             say("interrupted: what was finished is kept; the same command goes on from there")
             sys.exit(self.exit_code)
 
+    def request(self, exit_code: int) -> None:
+        """Another process of the same run was asked to stop."""
+        self.exit_code = exit_code if self.exit_code is None else self.exit_code
+
+    def install(self) -> None:
+        """Take the signals; once more where a framework has taken them meanwhile."""
+        for number in EXIT_CODES:
+            signal.signal(number, self._handle)
+
     def __enter__(self) -> Interruption:
-        self._before = {number: signal.signal(number, self._handle) for number in EXIT_CODES}
+        self._before = {number: signal.getsignal(number) for number in EXIT_CODES}
+        self.install()
         return self
 
     def __exit__(self, *_) -> None:

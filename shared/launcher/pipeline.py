@@ -24,11 +24,15 @@ DRAWN = "shapes"  # the dataset that is made when it is not there
 
 @dataclass(frozen=True)
 class Stage:
-    """One line of the progress: `is_done` looks whether its result still holds, `steps` make it."""
+    """One line of the progress: `is_done` looks whether its result still holds, `steps` make it.
+
+    `is_complete` says afterwards whether they came to their end: a training that was asked to stop exits with 0.
+    """
 
     name: str
     is_done: Callable[[], bool]
     steps: list[Step]
+    is_complete: Callable[[], bool] = lambda: True
 
 
 def run(given: Parsed) -> None:
@@ -63,7 +67,8 @@ def plan(state: State, given: Parsed) -> list[Stage]:
     stages = [Stage(f"data-make {DRAWN}", state.has_dataset, [script(TOOLS, "data_make", [DRAWN])])]
     for name in state.frameworks:
         is_done = partial(state.is_trained, name, config)
-        stages.append(Stage(f"train-{name}", is_done, [script(name, "train", argv, config.device)]))
+        step = script(name, "train", argv, config.device)
+        stages.append(Stage(f"train-{name}", is_done, [step], partial(state.has_ended, name)))
     for name in state.frameworks:
         is_done = partial(state.is_published, name)
         stages.append(Stage(f"export-{name}", is_done, exporting.steps(name, {"data": state.data, **device})))
@@ -88,6 +93,8 @@ def _go_through(engine: ModuleType, stage: Stage, number: str, stages: list[Stag
             # a comparison that says no has an answer too, and the page shows it
             if stage.name != "parity" or not stage.is_done():
                 raise
+    if not stage.is_complete():
+        raise UserError(f"{stage.name} was stopped before its end: the same command goes on from there")
     print(f"{number} {stage.name} took {_clock(time.monotonic() - start)}", flush=True)
     return True
 

@@ -35,11 +35,15 @@ class State:
         if config.fresh or config.config:  # a file of flags is read by the step, which knows whether it is done
             return False
         folder = self._run(framework)
-        if read(folder / "run.json").get("state") != "done":
+        if not self.has_ended(framework):
             return False
         found, wanted = read(folder / "config.json"), asdict(config)
         same = all(found[key] == value for key, value in wanted.items() if key in found and value is not None)
         return same and found.get("dataset_sha256") == self._dataset_sha256()
+
+    def has_ended(self, framework: str) -> bool:
+        """Whether the run is at its end, whatever its flags."""
+        return read(self._run(framework) / "run.json").get("state") == "done"
 
     def is_published(self, framework: str) -> bool:
         """Whether the run's weights as they are now went through the gate, and the model is there."""

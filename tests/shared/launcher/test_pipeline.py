@@ -117,6 +117,15 @@ def test_everything_in_order_on_an_empty_volume(steps, data, capsys):
     assert str(data / "reports" / "shapes" / "index.html") in shown
 
 
+def test_a_training_that_was_asked_to_stop_is_not_taken_for_done(monkeypatch, data, venv_engine):
+    finish_dataset(data)
+    ran = []
+    monkeypatch.setattr(process, "run", lambda command, **_: ran.append(Path(command.argv[1]).name) or 0)
+    with pytest.raises(Exit, match="train-tf was stopped before its end: the same command goes on"):
+        pipeline()
+    assert ran == ["train.py"]
+
+
 def test_once_more_does_nothing_and_shows_the_table_again(steps, finished, capsys):
     pipeline()
     shown = capsys.readouterr().out
