@@ -73,7 +73,7 @@ def _call(session: InferenceSession, name: str, value: np.ndarray) -> Callable[[
 
 
 def _core_input(frame: Image.Image, core: Core) -> np.ndarray:
-    pixels = np.asarray(frame.resize((core.size, core.size)), np.float32)
+    pixels = np.asarray(frame.resize((core.width, core.height)), np.float32)
     values = ((pixels - np.float32(core.mean)) / np.float32(core.std))[None]
     return np.ascontiguousarray(values.transpose(0, 3, 1, 2)) if core.layout == "NCHW" else values
 

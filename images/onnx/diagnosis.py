@@ -106,17 +106,18 @@ def _other_inputs(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> Ite
     ):
         yield (
             f"the pictures are resized {what}",
-            lambda method=method: raw_of(model, _resized(pixels, core.size, method)),
+            lambda method=method: raw_of(model, _resized(pixels, core, method)),
         )
 
 
 def _other_boxes(boxes: np.ndarray, core: Core) -> Iterator[tuple[str, np.ndarray]]:
+    size = np.array([core.height, core.width] * 2, np.float32)
     yield (
         "x and y are swapped: xmin, ymin, xmax, ymax where ymin, xmin, ymax, xmax is asked for",
         boxes[..., [1, 0, 3, 2]],
     )
-    yield "they are divided by the input size: pixels where fractions are asked for", boxes / core.size
-    yield "they are multiplied by the input size: the framework's own boxes are pixels", boxes * core.size
+    yield "they are divided by the input size: pixels where fractions are asked for", boxes / size
+    yield "they are multiplied by the input size: the framework's own boxes are pixels", boxes * size
     for what, order in (("cy, cx, h, w", [0, 1, 2, 3]), ("cx, cy, w, h", [1, 0, 3, 2])):
         centre, size = boxes[..., order[:2]], boxes[..., order[2:]]
         corners = np.concatenate([centre - size / 2, centre + size / 2], axis=-1)
@@ -151,8 +152,9 @@ def _normalised(model: onnx.ModelProto, mean: tuple, std: tuple) -> onnx.ModelPr
     return copy
 
 
-def _resized(pixels: np.ndarray, size: int, method: Image.Resampling) -> np.ndarray:
-    return np.stack([np.asarray(Image.fromarray(picture).resize((size, size), method)) for picture in pixels])
+def _resized(pixels: np.ndarray, core: Core, method: Image.Resampling) -> np.ndarray:
+    size = (core.width, core.height)
+    return np.stack([np.asarray(Image.fromarray(picture).resize(size, method)) for picture in pixels])
 
 
 def _together(singles: list[Raw]) -> Raw:

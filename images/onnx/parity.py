@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import providers
+from providers import Ran
 from rich.console import Console
 from rich.table import Table
 from session import open_session, run
@@ -24,6 +26,8 @@ from isomer.parity import Measured
 from isomer.volume import Volume
 
 MOST_TIMED = 100  # pictures; more tell nothing new about a latency
+PROVIDER_PICTURES = 5
+PROVIDER_LIMIT = 1e-3  # |Δ| of raw outputs: other kernels sum in another order
 WARM_UP = 3  # runs that are not timed: the first ones allocate
 
 
@@ -44,17 +48,24 @@ class Published:
 def main() -> None:
     options = parse(Parity, prog="parity")
     max_gap = parity.parse_max_gap(options.max_gap)
+    names = providers.parse(options.providers)
     volume = Volume.from_environment()
     dataset = canonical.load(volume.dataset(options.data))
     published, notes = choose(volume, dataset, options.model)
     require_contract(published)
     split = dataset.split("test")
     progress.say(f"{', '.join(model.name for model in published)} on {len(split.pictures)} test pictures")
+    ran = {model.name: by_providers(model, split, names) for model in published}
     models = measure(dataset, split, published)
     report = parity.compare(dataset, split, models, max_gap, score_threshold(published), notes)
+    report["providers"] = {name: [item.to_json() for item in items] for name, items in ran.items()}
+    report["verdict"] = _with_providers(report["verdict"], ran)
     folder = volume.reports / dataset.name
     parity.write(folder, report, models)
     show(report)
+    for name, items in ran.items():
+        for item in items:
+            progress.say(f"{name}, {item}")
     progress.say(f"{folder / parity.PARITY_JSON}")
     if not report["verdict"]["passed"]:
         raise CheckFailed("no parity: " + "; ".join(report["verdict"]["reasons"]))
@@ -99,6 +110,29 @@ def require_contract(published: list[Published]) -> None:
         raise CheckFailed("no parity, a model breaks the contract: " + "; ".join(faults))
 
 
+def by_providers(model: Published, split: Split, names: list[str]) -> list[Ran]:
+    """What each provider does with the model on a few pictures.
+
+    Raises:
+        UserError: none of them is present.
+    """
+    pictures = [_batch(model.about["channels"], split.load(picture)) for picture in split.pictures[:PROVIDER_PICTURES]]
+    ran = list(providers.compare(model.model, names, pictures))
+    providers.require_present(ran)
+    return ran
+
+
+def _with_providers(verdict: dict, ran: dict[str, list[Ran]]) -> dict:
+    """The verdict, with a reason for each provider whose outputs are not the CPU's."""
+    reasons = [
+        f"{name} by {item.provider} differs from the CPU by {item.gap:.2g}, more than {PROVIDER_LIMIT:g}"
+        for name, items in ran.items()
+        for item in items
+        if item.gap is not None and not item.gap <= PROVIDER_LIMIT
+    ]
+    return verdict | {"reasons": verdict["reasons"] + reasons, "passed": verdict["passed"] and not reasons}
+
+
 def score_threshold(published: list[Published]) -> float:
     """Above which every one of the models reports its detections."""
     return max(float(model.about["score_threshold"]) for model in published)
@@ -118,7 +152,7 @@ def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[
             name=model.name,
             framework=model.about["framework"],
             architecture=model.about.get("architecture", ""),
-            input_size=int(model.about["size"]),
+            input_size=model.about["size"],
             classes=model.classes,
             sha256=files.sha256_of_file(model.path),
             bytes=model.path.stat().st_size,

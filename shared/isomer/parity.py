@@ -33,7 +33,7 @@ class Measured:
     name: str
     framework: str
     architecture: str
-    input_size: int | None
+    input_size: str | None
     classes: tuple[str, ...]
     sha256: str
     bytes: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 
 import numpy as np
 import onnx
@@ -44,11 +45,12 @@ def assemble(
     classes = class_order or core.classes
     columns = class_columns(core.classes, classes)
     core_model = _prepared(core_model, core)
-    folded = channels == "bgr" and fold_swap(core_model, channel_axis=1 if core.layout == "NCHW" else 3)
+    swapped = channels != core.channels
+    folded = swapped and fold_swap(core_model, channel_axis=1 if core.layout == "NCHW" else 3)
     parts = [
-        head.build(core, swap_channels=channels == "bgr" and not folded, reverse_normalisation=folded),
+        head.build(core, channels, core_channels=channels if folded else None),
         core_model.graph,
-        _raw_outputs(columns),
+        _raw_outputs(core, columns),
         tail.build(len(classes), thresholds),
     ]
     graph = helper.make_graph(
@@ -83,6 +85,8 @@ def metadata(core: Core, name: str, thresholds: Thresholds, channels: str, class
         "layout": core.layout,
         "mean": core.mean,
         "std": core.std,
+        "core_channels": core.channels,
+        "resize": asdict(core.resize),
         "score_threshold": thresholds.score,
         "iou_threshold": thresholds.iou,
         "max_detections": thresholds.max_detections,
@@ -160,10 +164,15 @@ def _core_problems(model: onnx.ModelProto, core: Core) -> Iterable[str]:
             yield f"{name} has a batch fixed to {shape[0]}"
 
 
-def _raw_outputs(columns: list[int]) -> onnx.GraphProto:
-    """From the core's outputs to the named raw tensors, with the class columns in the wanted order."""
+def _raw_outputs(core: Core, columns: list[int]) -> onnx.GraphProto:
+    """From the core's outputs to the named raw tensors: boxes in the picture, class columns in the wanted order."""
     build = GraphBuilder("raw")
-    build.op("Identity", f"{CORE_PREFIX}{CORE_BOXES}", output=contract.RAW_BOXES)
+    boxes = f"{CORE_PREFIX}{CORE_BOXES}"
+    if core.resize.mode == "letterbox":
+        boxes = build.op("Mul", boxes, head.BOX_SCALE)
+        build.op("Add", boxes, head.BOX_SHIFT, output=contract.RAW_BOXES)
+    else:
+        build.op("Identity", boxes, output=contract.RAW_BOXES)
     scores = f"{CORE_PREFIX}{CORE_SCORES}"
     if columns == sorted(columns):
         build.op("Identity", scores, output=contract.RAW_SCORES)

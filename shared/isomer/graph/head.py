@@ -1,6 +1,6 @@
 """The head: uint8 pictures of any size to the core's normalised float input.
 
-Bilinear, half-pixel centres, no antialiasing, on float pixels, without keeping the aspect ratio: what
+Bilinear, no antialiasing, on float pixels, with half-pixel centres unless the core was trained otherwise: what
 `F.interpolate(align_corners=False)` and `tf.image.resize("bilinear")` compute, with their formula for the
 source coordinate (`(i + 0.5) * in / out - 0.5` in float32), so that large pictures agree too. ONNX's own Resize
 divides by `out / in` instead, which rounds otherwise, and needs the whole frame as floats. Here only the rows and
@@ -9,56 +9,45 @@ columns that count are picked, as bytes: two thirds of the time of Cast and Resi
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
 from isomer import contract
-from isomer.contract import Core
+from isomer.contract import Preprocessing
 from isomer.graph.builder import GraphBuilder
 
 PREFIX = "head"
 MEAN = f"{PREFIX}/mean"
 STD = f"{PREFIX}/std"
+# Of a letterboxed picture: fractions of the core's input * scale + shift = fractions of the picture; [4], y, x, y, x.
+BOX_SCALE = f"{PREFIX}/box_scale"
+BOX_SHIFT = f"{PREFIX}/box_shift"
 
 
-def build(core: Core, swap_channels: bool = False, reverse_normalisation: bool = False) -> onnx.GraphProto:
+def build(core: Preprocessing, channels: str = "rgb", core_channels: str | None = None) -> onnx.GraphProto:
     """A graph from `image`, uint8 [batch, height, width, 3], to `images`, float32 in the core's layout.
 
     Args:
-        swap_channels: reverse the channels before normalising (BGR pictures for a core that wants RGB).
-        reverse_normalisation: the core's own weights were reversed instead, so mean and std are too.
+        channels: order of the channels in the pictures.
+        core_channels: order that the core takes, if not what it says: its weights were changed for it.
     """
     build = GraphBuilder(PREFIX)
-    size = core.size
-    shape = build.op("Shape", contract.INPUT)
-    top, bottom, row_weight = _neighbours(build, shape, axis=1, size=size)
-    left, right, column_weight = _neighbours(build, shape, axis=2, size=size)
-
-    # all upper rows, then all lower rows: [n, 2 size, width, 3], still bytes
-    rows = build.op("Gather", contract.INPUT, build.op("Concat", top, bottom, axis=0), axis=1)
-    # the width leads, so that picking a column copies one long run of bytes: [n, width, 3 * 2 size]
-    rows = build.op("Reshape", rows, build.ints(0, 2 * size, -1))
-    columns = build.op("Reshape", build.op("Transpose", rows, perm=[0, 2, 1]), build.ints(0, -1, 6 * size))
-    # left and right neighbour of each column beside each other: [n, size, 2, 3 * 2 size]
-    pairs = build.op("Reshape", _beside(build, left, right), build.ints(-1))
-    columns = build.op("Cast", build.op("Gather", columns, pairs, axis=1), to=TensorProto.FLOAT)
-    columns = build.op("Reshape", columns, build.ints(0, size, 2, 6 * size))
-    # one product per column, (1 - w) left + w right, in one pass over memory
-    weights = _beside(build, build.op("Sub", build.floats(1.0), column_weight), column_weight)
-    columns = build.op("MatMul", build.op("Reshape", weights, build.ints(size, 1, 2)), columns)
-    columns = build.op("Reshape", columns, build.ints(0, 3 * size, 2, size))
-    upper, lower = build.pair("Split", columns, axis=2, num_outputs=2)
-    step = build.op("Mul", build.op("Sub", lower, upper), row_weight)
-    # [n, width, channel, height]
-    pixels = build.op("Reshape", build.op("Add", upper, step), build.ints(0, size, 3, size))
-
-    if swap_channels:
-        pixels = build.op("Gather", pixels, build.ints(2, 1, 0), axis=2)
-    mean, std = (values[::-1] if reverse_normalisation else values for values in (core.mean, core.std))
-    pixels = build.op("Sub", pixels, build.named_constant(MEAN, np.array(mean, np.float32).reshape(3, 1)))
-    pixels = build.op("Div", pixels, build.named_constant(STD, np.array(std, np.float32).reshape(3, 1)))
-    order = [0, 2, 3, 1] if core.layout == "NCHW" else [0, 3, 1, 2]
+    core_channels = core_channels or core.channels
+    if core.resize.mode == "none":
+        pixels, axis = build.op("Cast", contract.INPUT, to=TensorProto.FLOAT), 3
+        order = [0, 3, 1, 2] if core.layout == "NCHW" else [0, 1, 2, 3]
+    else:
+        pixels, axis = _resized(build, core), 2
+        order = [0, 2, 3, 1] if core.layout == "NCHW" else [0, 3, 1, 2]
+    if channels != core_channels:
+        pixels = build.op("Gather", pixels, build.ints(2, 1, 0), axis=axis)
+    shape = [3] + [1] * (3 - axis)
+    for name, kind, values in ((MEAN, "Sub", core.mean), (STD, "Div", core.std)):
+        ordered = np.array(values[::-1] if core_channels == "bgr" else values, np.float32)
+        pixels = build.op(kind, pixels, build.named_constant(name, ordered.reshape(shape)))
     build.op("Transpose", pixels, perm=order, output=contract.CORE_INPUT)
     return build.graph(
         [helper.make_tensor_value_info(contract.INPUT, TensorProto.UINT8, ["batch", "height", "width", 3])],
@@ -66,24 +55,114 @@ def build(core: Core, swap_channels: bool = False, reverse_normalisation: bool =
     )
 
 
-def core_input_shape(core: Core) -> list[str | int]:
+def core_input_shape(core: Preprocessing) -> list[str | int]:
     """Shape of the core's input with a dynamic batch."""
-    picture = [3, core.size, core.size] if core.layout == "NCHW" else [core.size, core.size, 3]
-    return ["batch", *picture]
+    sides: list[str | int] = ["height", "width"] if core.resize.mode == "none" else [core.height, core.width]
+    return ["batch", 3, *sides] if core.layout == "NCHW" else ["batch", *sides, 3]
 
 
-def _neighbours(build: GraphBuilder, shape: str, axis: int, size: int) -> tuple[str, str, str]:
-    """Along one axis, for each of `size` output pixels: index before, index after, weight of the one after."""
-    length = build.op("Slice", shape, build.ints(axis), build.ints(axis + 1))
-    scale = build.op("Div", build.op("Cast", length, to=TensorProto.FLOAT), build.floats(float(size)))
-    centres = build.constant("centres", np.arange(size, dtype=np.float32) + 0.5)
-    source = build.op("Sub", build.op("Mul", centres, scale), build.floats(0.5))
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the picture as the core sees it.
+
+    size: of the core's input. length, new: tensors [1], the frame's length and what it becomes. offset: tensor [1],
+    where the picture begins in the core's input; None where it fills it.
+    """
+
+    size: int
+    length: str
+    new: str
+    offset: str | None
+
+
+def _resized(build: GraphBuilder, core: Preprocessing) -> str:
+    """The pictures as large as the core wants them, float32 [n, width, channel, height]."""
+    height, width = core.height, core.width
+    rows_axis, columns_axis = _axes(build, core)
+    top, bottom, row_weight = _neighbours(build, rows_axis, core.resize.coordinates)
+    left, right, column_weight = _neighbours(build, columns_axis, core.resize.coordinates)
+
+    # all upper rows, then all lower rows: [n, 2 height, frame width, 3], still bytes
+    rows = build.op("Gather", contract.INPUT, build.op("Concat", top, bottom, axis=0), axis=1)
+    # the width leads, so that picking a column copies one long run of bytes: [n, frame width, 3 * 2 height]
+    rows = build.op("Reshape", rows, build.ints(0, 2 * height, -1))
+    columns = build.op("Reshape", build.op("Transpose", rows, perm=[0, 2, 1]), build.ints(0, -1, 6 * height))
+    # left and right neighbour of each column beside each other: [n, width, 2, 3 * 2 height]
+    pairs = build.op("Reshape", _beside(build, left, right), build.ints(-1))
+    columns = build.op("Cast", build.op("Gather", columns, pairs, axis=1), to=TensorProto.FLOAT)
+    columns = build.op("Reshape", columns, build.ints(0, width, 2, 6 * height))
+    # one product per column, (1 - w) left + w right, in one pass over memory
+    weights = _beside(build, build.op("Sub", build.floats(1.0), column_weight), column_weight)
+    columns = build.op("MatMul", build.op("Reshape", weights, build.ints(width, 1, 2)), columns)
+    columns = build.op("Reshape", columns, build.ints(0, 3 * width, 2, height))
+    upper, lower = build.pair("Split", columns, axis=2, num_outputs=2)
+    step = build.op("Mul", build.op("Sub", lower, upper), row_weight)
+    pixels = build.op("Reshape", build.op("Add", upper, step), build.ints(0, width, 3, height))
+    if core.resize.mode == "letterbox":
+        inside = _inside(build, rows_axis)
+        inside = build.op("And", build.op("Unsqueeze", _inside(build, columns_axis), build.ints(1, 2)), inside)
+        pixels = build.op("Where", inside, pixels, build.floats(float(core.resize.pad)))
+    return pixels
+
+
+def _axes(build: GraphBuilder, core: Preprocessing) -> tuple[_Axis, _Axis]:
+    """Height and width; of a letterboxed picture, what it becomes is counted in whole numbers, so exactly."""
+    shape = build.op("Shape", contract.INPUT)
+    lengths = [build.op("Slice", shape, build.ints(axis), build.ints(axis + 1)) for axis in (1, 2)]
+    sizes = (core.height, core.width)
+    if core.resize.mode == "stretch":
+        rows, columns = (
+            _Axis(size, length, build.ints(size), None) for size, length in zip(sizes, lengths, strict=True)
+        )
+        return rows, columns
+    axes, scales, shifts = [], [], []
+    for size, length, other_size, other_length in zip(sizes, lengths, sizes[::-1], lengths[::-1], strict=True):
+        # as the other axis is scaled when it is the one that fills the input, rounded
+        twice = build.op("Mul", length, build.ints(2 * other_size))
+        rounded = build.op("Div", build.op("Add", twice, other_length), build.op("Mul", other_length, build.ints(2)))
+        new = build.op("Min", build.op("Max", rounded, build.ints(1)), build.ints(size))
+        free = build.op("Sub", build.ints(size), new)
+        offset = build.op("Div", free, build.ints(2)) if core.resize.place == "center" else build.ints(0)
+        axes.append(_Axis(size, length, new, offset))
+        floats = [build.op("Cast", value, to=TensorProto.FLOAT) for value in (new, offset)]
+        scales.append(build.op("Div", build.floats(float(size)), floats[0]))
+        shifts.append(build.op("Neg", build.op("Div", floats[1], floats[0])))
+    build.op("Concat", *scales, *scales, axis=0, output=BOX_SCALE)
+    build.op("Concat", *shifts, *shifts, axis=0, output=BOX_SHIFT)
+    return axes[0], axes[1]
+
+
+def _neighbours(build: GraphBuilder, axis: _Axis, coordinates: str) -> tuple[str, str, str]:
+    """Along one axis, for each pixel of the core's input: index before, index after, weight of the one after."""
+    places = build.constant(f"places_{axis.size}", np.arange(axis.size, dtype=np.float32))
+    if axis.offset:
+        places = build.op("Sub", places, build.op("Cast", axis.offset, to=TensorProto.FLOAT))
+    length, new = axis.length, axis.new
+    last = build.op("Sub", length, build.ints(1))
+    if coordinates == "align_corners":
+        length, new = last, build.op("Max", build.op("Sub", new, build.ints(1)), build.ints(1))
+    floats = [build.op("Cast", value, to=TensorProto.FLOAT) for value in (length, new)]
+    scale = build.op("Div", *floats)
+    if coordinates == "half_pixel":
+        source = build.op("Mul", build.op("Add", places, build.floats(0.5)), scale)
+        source = build.op("Sub", source, build.floats(0.5))
+    else:
+        source = build.op("Mul", places, scale)
     source = build.op("Max", source, build.floats(0.0))
+    if axis.offset:  # what lies right of the picture is covered afterwards, but must be an index
+        source = build.op("Min", source, build.op("Cast", last, to=TensorProto.FLOAT))
     floor = build.op("Floor", source)
     before = build.op("Cast", floor, to=TensorProto.INT64)
-    last = build.op("Sub", length, build.ints(1))
     after = build.op("Min", build.op("Add", before, build.ints(1)), last)
     return before, after, build.op("Sub", source, floor)
+
+
+def _inside(build: GraphBuilder, axis: _Axis) -> str:
+    """For each pixel of the core's input along an axis, whether the picture covers it."""
+    assert axis.offset is not None
+    places = build.constant(f"indices_{axis.size}", np.arange(axis.size))
+    after = build.op("GreaterOrEqual", places, axis.offset)
+    return build.op("And", after, build.op("Less", places, build.op("Add", axis.offset, axis.new)))
 
 
 def _beside(build: GraphBuilder, first: str, second: str) -> str:

@@ -41,7 +41,7 @@ def test_core_onnx(exported):
 def test_core_json(image, exported):
     core = Core.from_json(json.loads(exported.core_json.read_text()))
     assert core.framework == image.framework
-    assert core.size == SIDE
+    assert (core.height, core.width) == (SIDE, SIDE)
     assert core.classes == ("square",)
     assert core.core_sha256 == files.sha256_of_file(exported.core_onnx)
     assert core.provenance["weights_sha256"] == exported.record()["weights_sha256"]

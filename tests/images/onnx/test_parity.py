@@ -54,7 +54,8 @@ def publish(volume: Volume, name: str, cat=0.9, dog=0.9, classes=CLASSES, sha256
         framework=name,
         architecture="constant",
         layout="NHWC",
-        size=96,
+        height=96,
+        width=96,
         mean=(0.0, 0.0, 0.0),
         std=(1.0, 1.0, 1.0),
         classes=classes,
@@ -133,7 +134,7 @@ def test_equal_models_pass(volume):
         {"models": ["pets-one", "pets-two"], "both": 10, "only_first": 0, "only_second": 0},
     ]
     one = report["models"][0]
-    assert (one["framework"], one["input_size"]) == ("one", 96)
+    assert (one["framework"], one["input_size"]) == ("one", "96")
     assert one["sha256"] == files.sha256_of_file(volume.model("pets-one"))
     assert one["metrics"]["AP50"] == pytest.approx(1)
     assert 0 < one["latency_ms"]["p50"] <= one["latency_ms"]["p95"]

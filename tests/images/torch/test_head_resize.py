@@ -10,7 +10,7 @@ from onnx import helper
 from onnx.reference import ReferenceEvaluator
 
 from isomer import contract
-from isomer.contract import Core
+from isomer.contract import Preprocessing
 from isomer.graph import head
 
 SIZE = 160
@@ -19,7 +19,7 @@ SIZE = 160
 @pytest.mark.parametrize("frame", [(480, 640), (241, 317), (1080, 1920), (100, 90), (31, 7), (1, 1), (1, 500)])
 def test_pixels_agree_to_a_hundredth_of_a_grey_level(frame):
     pixels = np.random.default_rng(0).integers(0, 256, (1, *frame, 3), dtype=np.uint8)
-    core = Core("", "", "NCHW", SIZE, (0.0,) * 3, (1.0,) * 3, ("one",), "", {})
+    core = Preprocessing(layout="NCHW", height=SIZE, width=SIZE, mean=(0.0,) * 3, std=(1.0,) * 3)
     model = helper.make_model(head.build(core), opset_imports=[helper.make_opsetid("", contract.OPSET)])
     (found,) = ReferenceEvaluator(model).run(None, {contract.INPUT: pixels})
     picture = torch.from_numpy(pixels).permute(0, 3, 1, 2).float()

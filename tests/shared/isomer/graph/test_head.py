@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import onnx
 import onnxruntime
@@ -11,25 +9,16 @@ import pytest
 from onnx import helper
 
 from isomer import contract
-from isomer.contract import Core
+from isomer.contract import Preprocessing
 from isomer.graph import head
 
 
-def make_core(layout: str, size: int) -> Core:
-    return Core(
-        framework="none",
-        architecture="none",
-        layout=layout,
-        size=size,
-        mean=(123.7, 116.3, 103.5),
-        std=(58.4, 57.1, 57.4),
-        classes=("one",),
-        core_sha256=hashlib.sha256().hexdigest(),
-        provenance={},
-    )
+def make_core(layout: str, size: int, **more) -> Preprocessing:
+    sides = {"height": size, "width": size, "mean": (123.7, 116.3, 103.5), "std": (58.4, 57.1, 57.4)}
+    return Preprocessing(**{"layout": layout, **sides, **more})
 
 
-def run_head(core: Core, pixels: np.ndarray, **options) -> np.ndarray:
+def run_head(core: Preprocessing, pixels: np.ndarray, **options) -> np.ndarray:
     model = helper.make_model(
         head.build(core, **options), ir_version=contract.IR_VERSION, opset_imports=[helper.make_opsetid("", 18)]
     )
@@ -82,8 +71,8 @@ def test_swapped_channels_are_normalised_as_what_they_are():
     core = make_core("NCHW", 96)
     pixels = noise(1, 50, 60, 3)
     bgr = pixels[..., ::-1].copy()
-    np.testing.assert_array_equal(run_head(core, bgr, swap_channels=True), run_head(core, pixels))
-    left_to_the_weights = run_head(core, bgr, reverse_normalisation=True)
+    np.testing.assert_array_equal(run_head(core, bgr, channels="bgr"), run_head(core, pixels))
+    left_to_the_weights = run_head(core, bgr, channels="bgr", core_channels="bgr")
     np.testing.assert_array_equal(left_to_the_weights[:, ::-1], run_head(core, pixels))
 
 
