@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from isomer import files
@@ -43,6 +45,11 @@ class Plan:
         every = steps / EVALUATIONS if config.eval_every is None else config.eval_every * pictures / config.batch
         regular = {min(math.ceil(every * count), steps) for count in range(1, math.ceil(steps / every))}
         return cls(pictures, config.batch, steps, tuple(sorted(regular | {steps})))
+
+    @property
+    def epochs(self) -> int:
+        """Whole passes through the pictures."""
+        return max(int(self.epoch(self.steps)), 1)
 
     def epoch(self, step: int) -> float:
         """How many times the pictures were seen after so many steps."""
@@ -111,15 +118,36 @@ def export_provenance(run: RunFolder, **versions: str) -> dict[str, str]:
     return {"run": run.name, **origin, "weights_sha256": record["weights_sha256"], **versions}
 
 
-class TrainLog:
-    """A run's metrics.jsonl and its bar; a context manager around the training loop, begun or gone on with."""
+def not_finite(loss: float, step: int, plan: Plan, pictures: Sequence[str], checkpoint: Path | None) -> UserError:
+    """The error for a loss (or gradient) that is no number any more.
 
-    def __init__(self, run: RunFolder, plan: Plan, done: int) -> None:
-        """`done` steps are behind: what was logged after them (before a kill) is forgotten."""
-        self._run, self._plan = run, plan
+    Args:
+        pictures: file names of the step's batch.
+        checkpoint: the last one, which was written while all was well.
+    """
+    epoch, batch = divmod((step - 1) * plan.batch, plan.pictures)
+    kept = f"the last good checkpoint is {checkpoint}" if checkpoint else "there is no checkpoint before it"
+    return UserError(
+        f"the loss is {loss} at step {step} (epoch {epoch + 1}, batch {batch // plan.batch + 1}), pictures "
+        f"{', '.join(pictures)}; {kept}. Train with a lower --lr or a longer --warmup under another --run; if it is "
+        "always the same pictures, look at their boxes with data-check"
+    )
+
+
+class TrainLog:
+    """A run's metrics.jsonl, its bar, and a line an epoch; a context manager around the training loop."""
+
+    def __init__(self, run: RunFolder, plan: Plan, done: int, writes: bool = True) -> None:
+        """`done` steps are behind: what was logged after them (before a kill) is forgotten.
+
+        Of several processes of one run only the first `writes`.
+        """
+        self._run, self._plan, self._writes = run, plan, writes
         self._step = self._logged = done
-        self._clock, self._clock_step = time.monotonic(), done
-        run.drop_metrics_after(done)
+        self._restart_clock()
+        self._losses: list[float] = []  # of this epoch
+        if writes:
+            run.drop_metrics_after(done)
         self._bar = Bar(f"train {run.name}", plan.steps * plan.batch, "images", done * plan.batch)
 
     def __enter__(self) -> TrainLog:
@@ -129,23 +157,49 @@ class TrainLog:
     def __exit__(self, *error) -> None:
         self._bar.__exit__(*error)
 
-    def trained(self, step: int, loss: float, lr: float) -> None:
+    def trained(
+        self,
+        step: int,
+        loss: float,
+        lr: float,
+        parts: Mapping[str, float] = MappingProxyType({}),
+        memory: int | None = None,
+        waited: float | None = None,
+    ) -> None:
         """After `step` steps (from 1), of which the last had this loss and learning rate; call it at least
         every LOG_STEPS.
+
+        Args:
+            parts: of the loss, by name: class, box …
+            memory: bytes in use, of the GPU where there is one.
+            waited: seconds since the last call in which no picture was ready.
 
         Raises:
             UserError: the loss is not a number any more.
         """
         if not math.isfinite(loss):
             raise UserError(f"the loss is {loss} at step {step}, the learning rate {lr:.2g}: train with a lower --lr")
-        count, self._step = step - self._step, step
+        before, self._step = self._step, step
+        self._losses.append(loss)
+        self._waited += waited or 0.0
+        split = ", ".join(f"{name} {value:.3f}" for name, value in parts.items())
+        room = "" if memory is None else f"  {memory / 1e9:.2f} GB"
+        text = f"{f' ({split})' if split else ''}  lr {lr:.2g}{room}"
+        self._bar.advance((step - before) * self._plan.batch, f"loss {loss:.3f}{text}")
         if step // LOG_STEPS > self._logged // LOG_STEPS or step == self._plan.steps:
             seconds = max(time.monotonic() - self._clock, 1e-9)
             rate = (step - self._clock_step) * self._plan.batch / seconds
-            self._log("train", step, loss=round(loss, 5), lr=lr, images_per_s=round(rate, 2))
+            more = {f"loss_{name}": round(value, 5) for name, value in parts.items()}
+            more |= {} if memory is None else {"memory": memory}
+            more |= {} if waited is None else {"waiting": round(self._waited / seconds, 4)}
+            self._log("train", step, loss=round(loss, 5), lr=lr, images_per_s=round(rate, 2), **more)
             self._logged = step
             self._restart_clock()
-        self._bar.advance(count * self._plan.batch, f"loss {loss:.3f}  lr {lr:.2g}")
+        epoch = int(self._plan.epoch(step))
+        if epoch > int(self._plan.epoch(before)):
+            mean = sum(self._losses) / len(self._losses)
+            say(f"epoch {epoch}/{self._plan.epochs}  {self._bar.rate:.1f} images/s  mean loss {mean:.3f}, last{text}")
+            self._losses = []
 
     def evaluated(self, step: int, metrics: Metrics) -> None:
         """After an evaluation of the val split; its time does not count as training."""
@@ -154,10 +208,11 @@ class TrainLog:
         self._restart_clock()
 
     def _log(self, split: str, step: int, **values) -> None:
-        self._run.log(step=step, epoch=self._plan.epoch(step), split=split, **values)
+        if self._writes:
+            self._run.log(step=step, epoch=self._plan.epoch(step), split=split, **values)
 
     def _restart_clock(self) -> None:
-        self._clock, self._clock_step = time.monotonic(), self._step
+        self._clock, self._clock_step, self._waited = time.monotonic(), self._step, 0.0
 
 
 def _digits(value: float | None) -> str:
