@@ -11,8 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from loss import assign
-from model import normalise
+from models.base import Detector, Targets, normalise
 from torch import Tensor
 from torch.nn import functional as nn_functional
 from torch.utils.data import Dataset, Sampler
@@ -33,17 +32,18 @@ def resize(pixels: Tensor, size: int) -> Tensor:
 
 
 class TrainingPictures(Dataset):
-    """Positions of the stream to (image [3, size, size], target classes [A], target deltas [A, 4])."""
+    """Positions of the stream to (image [3, size, size], the detector's targets of it …)."""
 
-    def __init__(self, split: Split, size: int, anchors: Tensor, seed: int) -> None:
-        self.split, self.size, self.anchors, self.seed = split, size, anchors, seed
+    def __init__(self, split: Split, detector: Detector, seed: int) -> None:
+        self.split, self.seed = split, seed
+        self.size, self.mean, self.std, self.assign = detector.size, detector.mean, detector.std, detector.assigner()
         weight = sum(picture.width * picture.height * 3 for picture in split.pictures)
         self._kept: dict[int, np.ndarray] = {}
         if weight <= IN_MEMORY_BYTES:
             read = progress.track(split.pictures, f"read {split.name}", unit="images")
             self._kept = {picture.id: split.load(picture) for picture in read}
 
-    def __getitem__(self, position: int) -> tuple[Tensor, Tensor, Tensor]:
+    def __getitem__(self, position: int) -> Targets:
         epoch, place = divmod(position, len(self.split.pictures))
         picture = self.split.pictures[self._order(epoch)[place]]
         pixels = self._kept.get(picture.id)
@@ -51,10 +51,10 @@ class TrainingPictures(Dataset):
         rng = np.random.default_rng([self.seed, position])
         boxes, classes = labels(picture)
         image = resize(torch.tensor(pixels)[None], self.size)
-        image = normalise(recolour(rng, image))[0]
+        image = normalise(recolour(rng, image), self.mean, self.std)[0]
         if rng.random() < 0.5:
             image, boxes = image.flip(-1), boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
-        return image, *assign(torch.from_numpy(boxes).float(), torch.from_numpy(classes), self.anchors)
+        return image, *self.assign(torch.from_numpy(boxes).float(), torch.from_numpy(classes))
 
     @functools.lru_cache(maxsize=2)  # noqa: B019 (one dataset a process)
     def _order(self, epoch: int) -> np.ndarray:

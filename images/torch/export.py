@@ -21,7 +21,6 @@ def main() -> None:
     import torch
     import torchvision
     from inference import detections, load
-    from model import ARCHITECTURE, MEAN, STD
 
     # the gate asks for 1e-4; TF32 keeps three digits
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
@@ -32,12 +31,12 @@ def main() -> None:
         onnx_export.check(temporary, inference.size)
     core = contract.Core(
         framework="torch",
-        architecture=ARCHITECTURE,
+        architecture=inference.detector.name,
         layout="NCHW",
         height=inference.size,
         width=inference.size,
-        mean=MEAN,
-        std=STD,
+        mean=inference.detector.mean,
+        std=inference.detector.std,
         classes=dataset.classes,
         core_sha256=files.sha256_of_file(run.core_onnx),
         provenance=export_provenance(run, framework_version=torch.__version__, torchvision=torchvision.__version__),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import models
 import numpy as np
 import torch
 from data import resize
-from model import Core, Detector, normalise
+from models.base import Core, Detector
 from torchvision.ops import nms
 
 from isomer.contract import Thresholds
@@ -19,20 +20,21 @@ class Inference:
     """A detector with its own resizing, normalisation and NMS."""
 
     def __init__(self, detector: Detector, device: torch.device) -> None:
-        self.size, self.device = detector.size, device
+        self.size, self.device, self.detector = detector.size, device, detector
         self.core = Core(detector).to(device).eval()
 
     @torch.no_grad()
     def raw(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """`isomer.native.Raw`: pixels uint8 [n, height, width, 3] to boxes [n, A, 4] and scores [n, A, C]."""
         images = resize(torch.tensor(pixels, device=self.device), self.size)
-        boxes, scores = self.core(normalise(images))
+        boxes, scores = self.core(self.detector.normalise(images))
         return boxes.cpu().numpy(), scores.cpu().numpy()
 
 
 def load(run: RunFolder, dataset: Dataset, device: torch.device) -> Inference:
     """The finished run's best weights, ready to be asked."""
-    detector = Detector(run.config()["size"], len(dataset.classes))
+    config = run.config()
+    detector = models.build(config["model"], config["size"], len(dataset.classes))
     detector.load_state_dict(torch.load(trained_weights(run), map_location="cpu", weights_only=True)["detector"])
     return Inference(detector, device)
 

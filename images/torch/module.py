@@ -7,8 +7,7 @@ import signal
 import lightning
 import torch
 from data import Positions, TrainingPictures
-from loss import ssd_loss
-from model import Detector
+from models.base import Detector
 from recipe import Recipe
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -39,10 +38,10 @@ class TrainingModule(lightning.LightningModule):
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 
-    def training_step(self, batch: tuple[Tensor, Tensor, Tensor], _: int) -> Tensor:
-        images, classes, deltas = batch
-        logits, found = self.detector(images.contiguous(memory_format=torch.channels_last))
-        return ssd_loss(logits.float(), found.float(), classes, deltas)
+    def training_step(self, batch: tuple[Tensor, ...], _: int) -> Tensor:
+        images, *targets = batch
+        outputs = self.detector(images.contiguous(memory_format=torch.channels_last))
+        return self.detector.loss(tuple(one.float() for one in outputs), tuple(targets)).value()
 
     def configure_optimizers(self) -> dict:
         # biases and batch norms are not decayed: small ones are no simpler than large ones

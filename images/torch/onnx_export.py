@@ -8,7 +8,7 @@ from pathlib import Path
 
 import onnx
 import torch
-from model import Core
+from models.base import Core
 
 from isomer import contract
 from isomer.errors import CheckFailed

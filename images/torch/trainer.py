@@ -7,11 +7,11 @@ import warnings
 
 import device
 import lightning
+import models
 import torch
 import torchvision
 from data import TrainingPictures
 from lightning.pytorch.loggers import TensorBoardLogger
-from model import Detector
 from module import TrainingModule
 from recipe import Recipe
 from watch import LAST, Watch
@@ -48,8 +48,8 @@ def _train(
     _quieten()
     lightning.seed_everything(options.seed, verbose=False)
     where = device.choose(options.device)
-    detector = Detector(options.size, len(dataset.classes))
-    pictures = TrainingPictures(train_split, options.size, detector.anchors, options.seed)
+    detector = models.build(options.model, options.size, len(dataset.classes))
+    pictures = TrainingPictures(train_split, detector, options.seed)
     module = TrainingModule(detector, pictures, plan, recipe, options.workers)
     checkpoint, done = _last_checkpoint(run)
     say(f"train {run.name} on {where}: {plan.steps} steps of {plan.batch} pictures, {done} done")

@@ -79,7 +79,9 @@ class Watch(lightning.Callback):
         if (metrics.mAP or 0) >= (self.metrics.get("mAP") or 0):
             self.metrics = metrics.to_json()
             stream = io.BytesIO()  # torch.save to a full disk gives a RuntimeError that does not say so
-            torch.save({"step": step, "detector": module.detector.state_dict()}, stream)
+            detector = module.detector
+            weights = {"model": detector.name, "classes": list(self.val.classes), "detector": detector.state_dict()}
+            torch.save({"step": step, **weights}, stream)
             files.write_bytes(self.best_weights, stream.getvalue())
         self.evaluated = step
         self.save(trainer)

@@ -1,51 +1,106 @@
-"""SSDLite with MobileNetV3-Large, torchvision's, for any input size and any number of classes.
-
-Only backbone, head and anchors are taken from torchvision: its own transform resizes with another rule than the
-contract's, and its postprocessing cannot be exported. Papers: https://arxiv.org/abs/1512.02325 (SSD),
-https://arxiv.org/abs/1801.04381 (SSDLite), https://arxiv.org/abs/1905.02244 (MobileNetV3).
-"""
+"""What every detector is, and the core that is made of it. models/__init__.py describes the interface."""
 
 from __future__ import annotations
 
-import math
+import abc
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
-from torchvision.models.detection.image_list import ImageList
 
-ARCHITECTURE = "ssdlite_mobilenet_v3_large"
-MEAN = STD = (127.5, 127.5, 127.5)  # grey levels: torchvision's SSDLite wants -1...1
-# Box deltas are scaled so that all four have about unit variance, as torchvision's SSD does.
-DELTA_WEIGHTS = (10.0, 10.0, 5.0, 5.0)
-LARGEST_GROWTH = math.log(1000 / 16)  # exp() of more would overflow on a head that is not trained yet
-# torchvision's 0.03 needs thousands of steps until the running statistics follow the weights.
-BATCH_NORM_MOMENTUM = 0.1
+from isomer.errors import UserError
+
+Outputs = tuple[Tensor, ...]
+Targets = tuple[Tensor, ...]
+Assigner = Callable[[Tensor, Tensor], Targets]
 
 
-class Detector(nn.Module):
-    """Normalised images [N, 3, size, size] to class logits [N, A, classes + 1], background first, and deltas [N, A, 4].
+class Loss(NamedTuple):
+    """The parts of a batch's loss, each summed over the batch, and the positive anchors (a tensor) they are divided by.
 
-    `anchors` [A, 4] are cx, cy, w, h as fractions of the image; they follow from the feature maps' sizes.
+    The loss of a step is `sum(parts.values()) / positives.clamp(min=1)`, both added up over all that makes the step.
     """
+
+    parts: dict[str, Tensor]
+    positives: Tensor
+
+    def value(self) -> Tensor:
+        """The loss where this batch is the whole step."""
+        return sum(self.parts.values()) / self.positives.clamp(min=1)
+
+
+class Detector(nn.Module, abc.ABC):
+    """A one-stage detector for square inputs."""
+
+    name: ClassVar[str]  # in models.toml, and of its module
+    mean: ClassVar[tuple[float, float, float]]
+    std: ClassVar[tuple[float, float, float]]
+    background: ClassVar[bool]  # whether column 0 of the class layers stands for "nothing here"
+
+    anchors: Tensor
 
     def __init__(self, size: int, classes: int) -> None:
         super().__init__()
-        self.size = size
-        ssd = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes + 1)
-        self.backbone, self.head = ssd.backbone, ssd.head
-        for module in self.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.momentum = BATCH_NORM_MOMENTUM
-        for module in self.backbone.modules():
-            if isinstance(module, nn.Conv2d):
-                module.reset_parameters()  # torchvision's normal(0, 0.03) learns more slowly in the first epochs
-        self.register_buffer("anchors", _anchors(ssd, size), persistent=False)
+        self.size, self.classes = size, classes
+        self._still: list[nn.Module] = []
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        outputs = self.head(list(self.backbone(images).values()))
-        return outputs["cls_logits"], outputs["bbox_regression"]
+    @property
+    def columns(self) -> int:
+        """Class columns of an anchor in the outputs."""
+        return self.classes + self.background
+
+    @abc.abstractmethod
+    def forward(self, images: Tensor) -> Outputs: ...
+
+    @abc.abstractmethod
+    def assigner(self) -> Assigner: ...
+
+    @abc.abstractmethod
+    def loss(self, outputs: Outputs, targets: Targets) -> Loss: ...
+
+    @abc.abstractmethod
+    def decode(self, outputs: Outputs) -> tuple[Tensor, Tensor]: ...
+
+    @abc.abstractmethod
+    def stages(self) -> list[list[nn.Module]]: ...
+
+    @abc.abstractmethod
+    def class_layers(self) -> list[str]:
+        """Names of the layers with anchors × columns output channels, the column counting fastest."""
+
+    @abc.abstractmethod
+    def from_backbone(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A classifier's state dict under the names that its tensors have here; those without a place are left out."""
+
+    def normalise(self, pixels: Tensor) -> Tensor:
+        """Grey levels [N, 3, height, width] as the model wants them."""
+        return normalise(pixels, self.mean, self.std)
+
+    def freeze(self, what: str) -> None:
+        """Hold the backbone, or its first stages, still: no gradients, and batch norms that keep their statistics.
+
+        Args:
+            what: `backbone`, or how many stages (`--freeze`).
+
+        Raises:
+            UserError: there are not so many stages.
+        """
+        stages = self.stages()
+        count = len(stages) if what == "backbone" else int(what)
+        if not 1 <= count <= len(stages):
+            raise UserError(f"--freeze {what}: the backbone of {self.name} has {len(stages)} stages")
+        self._still = [module for stage in stages[:count] for module in stage]
+        for module in self._still:
+            module.requires_grad_(False)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> Detector:
+        """As of every module; what is frozen stays in evaluation mode."""
+        super().train(mode)
+        for module in self._still:
+            module.eval()
+        return self
 
 
 class Core(nn.Module):
@@ -57,40 +112,11 @@ class Core(nn.Module):
         self.detector = detector
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        logits, deltas = self.detector(images)
-        boxes = decode(deltas, self.detector.anchors)
+        boxes, scores = self.detector.decode(self.detector(images))
         xmin, ymin, xmax, ymax = boxes.clamp(0, 1).split(1, dim=-1)
-        return torch.cat([ymin, xmin, ymax, xmax], dim=-1), functional.softmax(logits, dim=-1)[..., 1:]
+        return torch.cat([ymin, xmin, ymax, xmax], dim=-1), scores
 
 
-def normalise(pixels: Tensor) -> Tensor:
-    """Grey levels [N, 3, height, width] as the core wants them."""
-    mean, std = (pixels.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    return (pixels - mean) / std
-
-
-def encode(boxes: Tensor, anchors: Tensor) -> Tensor:
-    """Deltas [..., 4] that make `decode` turn the anchors (cx, cy, w, h) into these boxes (cx, cy, w, h)."""
-    centres = (boxes[..., :2] - anchors[..., :2]) / anchors[..., 2:]
-    sizes = torch.log(boxes[..., 2:] / anchors[..., 2:])
-    return torch.cat([centres, sizes], dim=-1) * anchors.new_tensor(DELTA_WEIGHTS)
-
-
-def decode(deltas: Tensor, anchors: Tensor) -> Tensor:
-    """Deltas [N, A, 4] and anchors [A, 4] (cx, cy, w, h) to boxes [N, A, 4] as xmin, ymin, xmax, ymax."""
-    scaled = deltas / deltas.new_tensor(DELTA_WEIGHTS)
-    centres = scaled[..., :2] * anchors[:, 2:] + anchors[:, :2]
-    halves = torch.exp(scaled[..., 2:].clamp(max=LARGEST_GROWTH)) * (anchors[:, 2:] / 2)
-    return torch.cat([centres - halves, centres + halves], dim=-1)
-
-
-@torch.no_grad()
-def _anchors(ssd: nn.Module, size: int) -> Tensor:
-    """torchvision's anchors for an input of this size, as cx, cy, w, h fractions."""
-    was_training = ssd.training
-    ssd.eval()  # so that this look at the feature maps leaves no trace in the batch norms
-    images = torch.zeros(1, 3, size, size)
-    features = list(ssd.backbone(images).values())
-    ssd.train(was_training)
-    corners = ssd.anchor_generator(ImageList(images, [(size, size)]), features)[0] / size
-    return torch.cat([(corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]], dim=1)
+def normalise(pixels: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Grey levels [N, 3, height, width], less the mean, by the deviation."""
+    return (pixels - pixels.new_tensor(mean).view(1, 3, 1, 1)) / pixels.new_tensor(std).view(1, 3, 1, 1)

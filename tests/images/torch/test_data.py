@@ -5,7 +5,7 @@ from __future__ import annotations
 import data
 import numpy as np
 import torch
-from model import Detector
+from models import build
 from PIL import Image
 
 from isomer.dataset.canonical import Box, Picture, Split
@@ -56,4 +56,4 @@ def _stream(folder, count: int) -> data.TrainingPictures:
         Image.new("RGB", (64, 48), (40 * number, 90, 200)).save(folder / "images" / f"{number}.png")
         pictures.append(Picture(number + 1, f"{number}.png", 64, 48, (Box(1, 8, 8, 30, 30),)))
     split = Split("train", folder, ("thing",), tuple(pictures))
-    return data.TrainingPictures(split, 96, Detector(96, 1).anchors, seed=3)
+    return data.TrainingPictures(split, build("ssdlite320_mobilenet_v3_large", 96, 1), seed=3)

@@ -17,7 +17,7 @@ from isomer.run import start_or_resume
 from isomer.training import Plan
 from isomer.volume import Volume
 
-OPTIONS = Train(data="few", size=96, steps=2, batch=4, workers=1, device="cpu")
+OPTIONS = Train(data="few", model="ssdlite320_mobilenet_v3_large", size=96, steps=2, batch=4, workers=1, device="cpu")
 
 
 def test_picture_that_a_loader_process_cannot_read_is_named_in_one_sentence(tmp_path, monkeypatch):
