@@ -1,8 +1,10 @@
-"""The contract, checked by running: any batch and frame size, and a batch gives what one by one gives."""
+"""The contract, checked by running: any batch, frame size and content, any number of threads, nothing to be found."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -14,11 +16,13 @@ from isomer import contract
 from isomer.contract import Thresholds
 from isomer.errors import CheckFailed
 from isomer.graph.check import Finding, classes
-from isomer.graph.parts import has_raw, with_raw_outputs, with_thresholds
+from isomer.graph.parts import has_raw, has_thresholds, with_raw_outputs, with_thresholds
 from isomer.native import Detections
 
-BATCHES = (1, 2, 5)
+MOST = 8  # pictures in a batch
 FRAMES = ((300, 300), (540, 960), (241, 317), (1, 1))  # height, width
+LARGE_FRAME = (3000, 4000)
+BATCHES = dict.fromkeys(FRAMES, (1, 2)) | {FRAMES[0]: tuple(range(1, MOST + 1))}
 RAW_TOLERANCE = 1e-4
 DOES_NOT_RUN = "running"
 
@@ -28,50 +32,99 @@ def check(model: onnx.ModelProto) -> list[Finding]:
 
     The model must have passed the check of its file as far as inputs and outputs go.
     """
+    sensitive = _more_sensitive(model)
     try:
-        session = open_session(_more_sensitive(model))
+        session = open_session(sensitive)
     except CheckFailed as error:
         return [Finding(DOES_NOT_RUN, str(error))]
     findings: dict[str, Finding] = {}
-    for height, width in FRAMES:
-        alone: list[list[np.ndarray]] = []
+    for finding in _all(model, sensitive, session):
+        findings.setdefault(finding.what, finding)
+        if finding.where == DOES_NOT_RUN:
+            break
+    return list(findings.values())
+
+
+def _all(model: onnx.ModelProto, sensitive: onnx.ModelProto, session: InferenceSession) -> Iterator[Finding]:
+    class_count = len(classes(model) or ())
+    sound = True
+    for (height, width), batches in BATCHES.items():
         pictures = _pictures(height, width)
-        for batch in BATCHES:
+        for batch in batches:
             where = f"batch {batch} of {height}x{width}"
             try:
                 outputs = run(session, **{contract.INPUT: pictures[:batch]})
             except CheckFailed as error:
                 cause = "the batch is frozen inside" if batch > 1 else "the frame size is frozen inside"
-                findings.setdefault("run", Finding(DOES_NOT_RUN, str(error), cause))
-                break
-            for finding in _values(outputs, batch, len(classes(model) or ()), where):
-                findings.setdefault(finding.what, finding)
-            if not findings and batch == max(BATCHES):
-                alone = [run(session, **{contract.INPUT: picture[None]}) for picture in pictures]
-                for finding in _same_alone(session, outputs, alone, where):
-                    findings.setdefault(finding.what, finding)
-    return list(findings.values())
+                yield Finding(DOES_NOT_RUN, str(error), cause)
+                return
+            for finding in _values(outputs, batch, class_count, where):
+                sound = False
+                yield finding
+        if sound:
+            alone = [run(session, **{contract.INPUT: picture[None]}) for picture in pictures[:batch]]
+            cause = "batch normalisation in training mode, or a reshape that mixes the batch"
+            yield from _same(session, outputs, alone, where, "the pictures one by one", cause)
+    if not sound:
+        return
+    yield from _large_frame(session, class_count)
+    yield from _threads(sensitive)
+    yield from _nothing_found(model)
+
+
+def _large_frame(session: InferenceSession, class_count: int) -> Iterator[Finding]:
+    height, width = LARGE_FRAME
+    try:
+        outputs = run(session, **{contract.INPUT: _noise(height, width, 64)[None]})
+    except CheckFailed as error:
+        yield Finding(DOES_NOT_RUN, str(error), "the frame size is limited inside")
+        return
+    yield from _values(outputs, 1, class_count, f"batch 1 of {height}x{width}")
+
+
+def _threads(sensitive: onnx.ModelProto) -> Iterator[Finding]:
+    """What comes out must not depend on how many threads work on it."""
+    pictures = _pictures(*FRAMES[0])[-2:]
+    sessions = {count: open_session(sensitive, threads=count) for count in range(1, (os.cpu_count() or 1) + 1)}
+    results = {count: run(session, **{contract.INPUT: pictures}) for count, session in sessions.items()}
+    for count, outputs in results.items():
+        alone = [[value[[index]] for value in results[1]] for index in range(len(pictures))]
+        yield from _same(sessions[count], outputs, alone, f"{count} threads", "one thread", "a race in an operator")
+
+
+def _nothing_found(model: onnx.ModelProto) -> Iterator[Finding]:
+    """A threshold that nothing passes: no row may be left."""
+    if not has_thresholds(model):
+        return
+    session = open_session(with_thresholds(model, replace(Thresholds(), score=1.0)))
+    boxes, ids, scores, count = run(session, **{contract.INPUT: _pictures(*FRAMES[0])[:2]})
+    if count.any() or scores.any() or ids.any() or boxes.any():
+        yield Finding("score threshold 1", "detections that do not pass it", "the tail does not read score_threshold")
 
 
 def _more_sensitive(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its raw tensors as outputs and the evaluation's threshold, where it has them."""
     if not has_raw(model):
         return model
-    initializers = {tensor.name for tensor in model.graph.initializer}
-    if {contract.SCORE_THRESHOLD, contract.IOU_THRESHOLD, contract.MAX_DETECTIONS} <= initializers:
+    if has_thresholds(model):
         model = with_thresholds(model, Thresholds().for_evaluation())
     return with_raw_outputs(model)
 
 
 def _pictures(height: int, width: int) -> np.ndarray:
-    """Noise of several coarsenesses and colours: detectors find something in some of it. uint8 [5, h, w, 3]."""
-    random = np.random.default_rng(height * width)
-    pictures = []
-    for index in range(max(BATCHES)):
-        block = 2 ** (index + 2)
-        coarse = random.integers(0, 256, (height // block + 1, width // block + 1, 3), dtype=np.uint8)
-        pictures.append(coarse.repeat(block, axis=0).repeat(block, axis=1)[:height, :width])
-    return np.stack(pictures)
+    """Black, white, and noise of several coarsenesses and colours: detectors find something in some of it.
+
+    uint8 [MOST, height, width, 3].
+    """
+    noise = [_noise(height, width, 2**index) for index in range(MOST - 2)]
+    return np.stack([np.zeros_like(noise[0]), np.full_like(noise[0], 255), *noise])
+
+
+def _noise(height: int, width: int, block: int) -> np.ndarray:
+    """Squares of so many pixels a side in random colours, uint8 [height, width, 3]."""
+    random = np.random.default_rng(block)
+    coarse = random.integers(0, 256, (height // block + 1, width // block + 1, 3), dtype=np.uint8)
+    return coarse.repeat(block, axis=0).repeat(block, axis=1)[:height, :width]
 
 
 def _values(outputs: list[np.ndarray], batch: int, class_count: int, where: str) -> Iterator[Finding]:
@@ -85,7 +138,8 @@ def _values(outputs: list[np.ndarray], batch: int, class_count: int, where: str)
             return
     for name, values in found.items():
         if not np.isfinite(values).all():
-            yield Finding(where, f"{name} hold values that are not finite")
+            cause = "a plain picture through batch normalisation in training mode, an overflow, or broken weights"
+            yield Finding(where, f"{name} hold values that are not finite", cause)
             return
     present = np.arange(rows) < count[:, None]
     if (count < 0).any() or (count > rows).any() or (count % 1).any():
@@ -105,11 +159,15 @@ def _values(outputs: list[np.ndarray], batch: int, class_count: int, where: str)
         yield Finding(where, "rows after num_detections are not zero")
 
 
-def _same_alone(
-    session: InferenceSession, together: list[np.ndarray], alone: list[list[np.ndarray]], where: str
+def _same(
+    session: InferenceSession,
+    together: list[np.ndarray],
+    alone: list[list[np.ndarray]],
+    where: str,
+    other: str,
+    cause: str,
 ) -> Iterator[Finding]:
-    """A picture's outputs must not depend on the batch it is in: raw ones element by element, else detections."""
-    cause = "batch normalisation in training mode, or a reshape that mixes the batch"
+    """A picture's outputs must be those that it has alone: raw ones element by element, else detections."""
     named = dict(zip([item.name for item in session.get_outputs()], range(len(together)), strict=True))
     raw = [named[name] for name in (contract.RAW_BOXES, contract.RAW_SCORES) if name in named]
     if raw:
@@ -119,12 +177,12 @@ def _same_alone(
             for index, single in enumerate(alone)
         )
         if not gap <= RAW_TOLERANCE:
-            yield Finding(where, f"raw outputs differ by {gap:.3g} from those of the pictures one by one", cause)
+            yield Finding(where, f"raw outputs differ by {gap:.3g} from those of {other}", cause)
         return
     for index, single in enumerate(alone):
         found = match(_detections(together, index), _detections(single, 0), Thresholds())
         if not found.complete or found.score_gap > RAW_TOLERANCE:
-            yield Finding(where, "detections differ from those of the pictures one by one", cause)
+            yield Finding(where, f"detections differ from those of {other}", cause)
             return
 
 

@@ -1,17 +1,20 @@
 """gate: nothing reaches models/ unless it meets the contract and agrees with the framework that made it.
 
-Four levels: the contract; raw outputs, element by element; detections of the same raw outputs; quality on the
-test split. The verdict goes to the run's gate.json, and only a model that passed to models/NAME.onnx.
+Five levels: the contract; raw outputs, element by element; detections of the same raw outputs; quality on the test
+split; the oldest ONNX Runtime promised. The verdict goes to the run's gate.json, how long it took to gate-seconds.json.
+Only a model that passed goes to models/NAME.onnx, sealed, with the verdict beside it in models/NAME.gate.json.
 """
 
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import levels
 import onnx
+import runtimes
 from exported import find_run, load_core
 from levels import Check
 from native_predictions import NativePredictions
@@ -24,8 +27,11 @@ from isomer.dataset import canonical
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Assemble, parse
 from isomer.graph import check as contract_check
+from isomer.graph import seal
 from isomer.run import RunFolder
 from isomer.volume import Volume
+
+SECONDS = "gate-seconds.json"
 
 
 @dataclass(frozen=True)
@@ -60,34 +66,40 @@ def judge(volume: Volume, run: RunFolder) -> None:
     # a verdict on another file must not be taken for this one's
     run.gate_json.unlink(missing_ok=True)
     core = load_core(run)
-    data = run.assembled_onnx.read_bytes()
     model = contract_check.load(run.assembled_onnx)
     dataset = canonical.load(volume.dataset(run.config()["data"]))
     native = NativePredictions.load(run, dataset)
     weights = native.weights_sha256
     _same_export(core, model, native, dataset)
 
-    checks, metrics = _levels(model, core, native)
+    checks, metrics, seconds = _levels(model, core, native)
     passed = all(check.passed for check in checks)
+    data = seal.sealed(model).SerializeToString(deterministic=True)
     sha256 = hashlib.sha256(data).hexdigest()
     verdict = Verdict(passed, run.name, sha256, len(data), weights, checks, metrics)
     files.write_json(run.gate_json, asdict(verdict))
+    files.write_json(run.path / SECONDS, seconds)
     _print(checks)
     if not passed:
         failed = "; ".join(f"{check.name}: {check.detail}" for check in checks if not check.passed)
         raise CheckFailed(f"{run.name} is not published. {failed}")
     published = volume.models / f"{run.name}.onnx"
+    files.write_json(published.with_suffix(".gate.json"), asdict(verdict))
     files.write_bytes(published, data)
     progress.say(f"published {published}")
 
 
-def _levels(model: onnx.ModelProto, core: Core, native: NativePredictions) -> tuple[list[Check], dict[str, Any]]:
-    """The checks of all levels; a file that is not as the contract says is not run."""
-    progress.say("gate 1/4: contract")
-    checks, comparable = levels.contract(model)
+def _levels(
+    model: onnx.ModelProto, core: Core, native: NativePredictions
+) -> tuple[list[Check], dict[str, Any], dict[str, float]]:
+    """The checks of all levels, the metrics, and each level's seconds; a file that breaks the contract is not run."""
     metrics: dict[str, Any] = {}
-    if not comparable:
-        return checks, metrics
+    comparable = False
+
+    def contract() -> list[Check]:
+        nonlocal comparable
+        found, comparable = levels.contract(model)
+        return found
 
     def quality() -> list[Check]:
         found, measured = levels.quality(model, native)
@@ -95,17 +107,25 @@ def _levels(model: onnx.ModelProto, core: Core, native: NativePredictions) -> tu
         return found
 
     steps = (
+        ("contract", contract),
         ("raw outputs against the framework's", lambda: levels.raw(model, core, native)),
         ("detections against the framework's NMS", lambda: levels.detections(model, core, native)),
         ("quality on the test split", quality),
+        ("the oldest ONNX Runtime against the newest", lambda: runtimes.check(model, native)),
     )
-    for level, (what, measure) in enumerate(steps, start=2):
-        progress.say(f"gate {level}/4: {what}")
+    checks: list[Check] = []
+    seconds: dict[str, float] = {}
+    for level, (what, measure) in enumerate(steps, start=1):
+        if level > 1 and not comparable:
+            break
+        progress.say(f"gate {level}/{len(steps)}: {what}")
+        start = time.monotonic()
         try:
             checks += measure()
         except CheckFailed as error:
             checks.append(Check(level, what, None, None, False, str(error)))
-    return checks, metrics
+        seconds[what] = round(time.monotonic() - start, 2)
+    return checks, metrics, seconds
 
 
 def _same_export(core: Core, model: onnx.ModelProto, native: NativePredictions, dataset: canonical.Dataset) -> None:

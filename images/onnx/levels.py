@@ -58,7 +58,7 @@ def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[C
     worst: dict[str, tuple[float, str]] = {"raw boxes": (0.0, ""), "raw scores": (0.0, "")}
     culprit: tuple[float, NativeProbe] | None = None
     for probe in native.probes():
-        *_, boxes, scores = run(session, **{the_contract.INPUT: _as_taken(model, probe.pixels)})
+        *_, boxes, scores = run(session, **{the_contract.INPUT: as_taken(model, probe.pixels)})
         ours, theirs = (boxes, scores), (probe.boxes, probe.scores[..., columns])
         gaps = diagnosis.gaps(ours, theirs)
         for name, gap, one, two in zip(worst, gaps, ours, theirs, strict=True):
@@ -71,7 +71,7 @@ def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[C
     if not culprit[0] <= RAW_LIMIT:
         probe = culprit[1]
         expected = (probe.boxes, probe.scores[..., columns])
-        why = diagnosis.diagnose(model, core, _as_taken(model, probe.pixels), expected, RAW_LIMIT)
+        why = diagnosis.diagnose(model, core, as_taken(model, probe.pixels), expected, RAW_LIMIT)
     checks = []
     for name, (gap, where) in worst.items():
         passed = gap <= RAW_LIMIT
@@ -117,7 +117,7 @@ def quality(model: onnx.ModelProto, native: NativePredictions) -> tuple[list[Che
     session = open_session(with_thresholds(model, native.thresholds))
     results = []
     for picture in progress.track(split.pictures, f"predict {split.name} by ONNX Runtime", unit="images"):
-        boxes, ids, scores, count = run(session, **{the_contract.INPUT: _as_taken(model, split.load(picture)[None])})
+        boxes, ids, scores, count = run(session, **{the_contract.INPUT: as_taken(model, split.load(picture)[None])})
         rows = int(count[0])
         found = Detections(
             boxes[0, :rows], np.array([category.get(int(i), 0) for i in ids[0, :rows]]), scores[0, :rows]
@@ -156,7 +156,7 @@ def _best_match(
     return best
 
 
-def _as_taken(model: onnx.ModelProto, pixels: np.ndarray) -> np.ndarray:
+def as_taken(model: onnx.ModelProto, pixels: np.ndarray) -> np.ndarray:
     """RGB pixels in the channel order that the model takes."""
     return np.ascontiguousarray(pixels[..., ::-1]) if check.metadata(model)["channels"] == "bgr" else pixels
 

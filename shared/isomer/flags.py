@@ -256,6 +256,7 @@ class Parity(Data):
 
     model: tuple[str, ...] = flag((), "published model, repeatable [default: all of the dataset]", repeatable=True)
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
+    providers: str = flag("cpu", "ONNX Runtime's providers to try, with commas: cpu, cuda, tensorrt, openvino")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ def locked() -> list[Path]:
     found = [project.ROOT / "requirements.in", project.IMAGES / "uv.in"]
     for name in project.images():
         found += [project.IMAGES / name / lock for lock in ("requirements.in", "requirements.cpu.in")]
+        found += [lock.with_suffix(".in") for lock in project.extra_locks(name).values()]
     return [path for path in found if path.is_file()]
 
 

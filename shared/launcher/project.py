@@ -45,6 +45,12 @@ def lock_of(image: str, cpu: bool = False) -> Path:
     return smaller if cpu and smaller.is_file() else IMAGES / image / LOCK
 
 
+def extra_locks(image: str) -> dict[str, Path]:
+    """Further locked sets of an image: each is an environment of that name inside the image's own."""
+    names = {path: path.name.split(".")[1] for path in sorted((IMAGES / image).glob("requirements.*.lock"))}
+    return {name: path for path, name in names.items() if path.name != CPU_LOCK and path.name != LOCK}
+
+
 def inputs_sha256(image: str) -> str:
     """One hash of everything an image is built from, so that a stale image is known without building."""
     paths = [ROOT / ".dockerignore", IMAGES / "uv.lock"]

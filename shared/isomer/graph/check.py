@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from isomer import contract
 from isomer.errors import UserError
-from isomer.graph.parts import has_raw, nodes
+from isomer.graph import seal
+from isomer.graph.parts import THRESHOLDS, has_raw, nodes
 
 # The metadata without which nobody can tell what a model's outputs mean or where it comes from.
 METADATA = (
@@ -77,6 +78,7 @@ def check(model: onnx.ModelProto) -> list[Finding]:
         *_training(model),
         *_metadata(model),
         *_names_inside(model),
+        *_seal(model),
         *_checker(model),
     ]
 
@@ -227,12 +229,21 @@ def _names_inside(model: onnx.ModelProto) -> Iterator[Finding]:
     # one that nothing reads could be changed without any effect
     read = {name for node in nodes(model.graph) for name in node.input}
     constants = {tensor.name for tensor in model.graph.initializer} & read
-    names = (contract.SCORE_THRESHOLD, contract.IOU_THRESHOLD, contract.MAX_DETECTIONS)
-    missing = [name for name in names if name not in constants]
+    missing = [name for name in THRESHOLDS if name not in constants]
     if missing:
         yield Finding("initializers", f"without {', '.join(missing)}, or unused", "an optimiser folded or renamed them")
     if not has_raw(model):
         yield Finding("tensors", "without raw_boxes and raw_scores", "an optimiser folded or renamed them")
+
+
+def _seal(model: onnx.ModelProto) -> Iterator[Finding]:
+    if seal.is_intact(model) is False:
+        yield Finding(
+            "metadata",
+            f"{seal.ENTRY} is not this model's",
+            "the file was changed after the gate saw it",
+            "export again, so that the gate sees what it is now",
+        )
 
 
 def _checker(model: onnx.ModelProto) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from isomer import contract
 from isomer.contract import Thresholds
 
 RAW = (contract.RAW_BOXES, contract.RAW_SCORES)
+THRESHOLDS = (contract.SCORE_THRESHOLD, contract.IOU_THRESHOLD, contract.MAX_DETECTIONS)
 
 
 def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
@@ -30,16 +31,17 @@ def has_raw(model: onnx.ModelProto) -> bool:
     return set(RAW) <= made
 
 
+def has_thresholds(model: onnx.ModelProto) -> bool:
+    """Whether the model has the contract's three initializers."""
+    return set(THRESHOLDS) <= {tensor.name for tensor in model.graph.initializer}
+
+
 def with_thresholds(model: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
     """A copy with other thresholds; the model must have the contract's three initializers."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in copy.graph.initializer}
-    for name, value in (
-        (contract.SCORE_THRESHOLD, thresholds.score),
-        (contract.IOU_THRESHOLD, thresholds.iou),
-        (contract.MAX_DETECTIONS, thresholds.max_detections),
-    ):
+    for name, value in zip(THRESHOLDS, (thresholds.score, thresholds.iou, thresholds.max_detections), strict=True):
         old = numpy_helper.to_array(tensors[name])
         tensors[name].CopyFrom(numpy_helper.from_array(np.full(old.shape, value, old.dtype), name))
     return copy

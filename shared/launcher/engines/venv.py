@@ -1,12 +1,14 @@
 """The venv engine: a virtual environment an image, made by uv from the image's own lock.
 
 .isomer/venvs/IMAGE-HASH/   HASH is the lock's; the file `complete` is written last
+    …/SET/                  an environment of its own for each further requirements.SET.lock of the image
 """
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -56,7 +58,8 @@ def lock_of(image: str, device: str = "auto") -> Path:
 
 
 def folder(image: str, device: str = "auto") -> Path:
-    return VENVS / f"{image}-{sha256_of_file(lock_of(image, device))[:12]}"
+    locks = [lock_of(image, device), *project.extra_locks(image).values()]
+    return VENVS / f"{image}-{hashlib.sha256(''.join(map(sha256_of_file, locks)).encode()).hexdigest()[:12]}"
 
 
 def is_ready(image: str, device: str = "auto") -> bool:
@@ -76,16 +79,23 @@ def prepare(image: str, device: str = "auto") -> None:
         if is_ready(image, device):
             return
         shutil.rmtree(target, ignore_errors=True)
-        uv = str(Path(sys.executable).parent / "uv")
-        lock = lock_of(image, device).relative_to(project.ROOT)
-        made = (uv, "venv", "--quiet", "--python", PYTHON, str(target))
-        filled = (uv, "pip", "install", "--quiet", "--python", str(target), "--require-hashes", "-r", str(lock))
-        # Large wheels over a slow line take longer than uv's 30 s between two packets
-        for command in (Command(made), Command(filled, {"UV_HTTP_TIMEOUT": "300"})):
-            process.show(command)
-            if process.run(command) != 0:
-                raise UserError(f"could not make the environment of {image} (see above); call again to try again")
-        (target / MARKER).write_text(f"{lock}\n")
+        lock = lock_of(image, device)
+        _fill(image, target, lock)
+        for name, extra in project.extra_locks(image).items():
+            _fill(image, target / name, extra)
+        (target / MARKER).write_text(f"{lock.relative_to(project.ROOT)}\n")
+
+
+def _fill(image: str, target: Path, lock: Path) -> None:
+    uv = str(Path(sys.executable).parent / "uv")
+    made = (uv, "venv", "--quiet", "--python", PYTHON, str(target))
+    source = str(lock.relative_to(project.ROOT))
+    filled = (uv, "pip", "install", "--quiet", "--python", str(target), "--require-hashes", "-r", source)
+    # Large wheels over a slow line take longer than uv's 30 s between two packets
+    for command in (Command(made), Command(filled, {"UV_HTTP_TIMEOUT": "300"})):
+        process.show(command)
+        if process.run(command) != 0:
+            raise UserError(f"could not make the environment of {image} (see above); call again to try again")
 
 
 build = prepare  # an environment is made from its lock alone: there when whole, never stale

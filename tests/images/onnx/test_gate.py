@@ -16,6 +16,7 @@ import toy
 from onnx import helper, numpy_helper
 
 from isomer.errors import CheckFailed, UserError
+from isomer.graph import check, seal
 
 
 @pytest.fixture(scope="session")
@@ -84,10 +85,13 @@ def test_sound_model_is_published(bench, layout, flags):
     bench.gate()
     verdict = bench.verdict()
     assert verdict["passed"]
-    assert {check["level"] for check in verdict["checks"]} == {1, 2, 3, 4}
+    assert {item["level"] for item in verdict["checks"]} == {1, 2, 3, 4, 5}
     assert verdict["metrics"]["onnx"]["mAP"] == pytest.approx(verdict["metrics"]["native"]["mAP"], abs=0.002)
     assert verdict["metrics"]["native"]["mAP"] > 0.3, "the truth was made from the detector's own boxes"
-    assert bench.published.read_bytes() == bench.run.assembled_onnx.read_bytes()
+    model = onnx.load(bench.published)
+    assert seal.digest(model) == seal.digest(onnx.load(bench.run.assembled_onnx))
+    assert seal.is_intact(model) and check.check(model) == []
+    assert json.loads(bench.published.with_suffix(".gate.json").read_text()) == verdict
 
 
 def test_swapped_channels(bench):
@@ -240,7 +244,7 @@ def test_tail_with_another_overlap(bench):
 
     bench.change_assembled(allow_more_overlap)
     bench.blocked("detections unmatched: first at picture")
-    assert [check["passed"] for check in bench.verdict()["checks"] if check["level"] == 2] == [True, True]
+    assert [item["passed"] for item in bench.verdict()["checks"] if item["level"] == 2] == [True, True]
 
 
 def test_native_predictions_of_other_weights(bench):
