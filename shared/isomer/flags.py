@@ -25,6 +25,10 @@ SCHEDULES = ("cosine", "step", "constant")
 AUGMENTS = ("none", "light", "ssd")
 CACHES = ("auto", "memory", "none")
 LOGGERS = ("tensorboard", "mlflow", "none")
+KINDS = ("coco", "imagenet")  # of published weights: of a whole detector, of its backbone
+DECODERS = ("none", "ssd", "yolov5", "yolov8", "yolox", "nanodet")  # of isomer.graph.decoders
+BOX_ORDERS = ("yxyx", "xyxy", "xywh", "cxcywh")
+RESIZES = ("stretch", "letterbox", "letterbox-top-left")
 EXPORTED = ("coco", "labelme", "openimages", "tfrecord", "voc", "yolo")  # the modules of isomer.dataset.exports
 
 
@@ -198,6 +202,14 @@ FREE = frozenset(item.name for item in dataclasses.fields(Train) if item.metadat
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """Fetch published weights into the data volume, each held against the checksum that is published with it."""
+
+    url: tuple[str, ...] = flag((), "address, with #sha256=… or #md5=… behind it, repeatable", repeatable=True)
+    mirror: str | None = flag(None, "address of a copy of the hosts, asked for MIRROR/HOST/PATH instead")
+
+
+@dataclass(frozen=True)
 class DataCheck:
     """Say what is wrong with a dataset or with labelled pictures, where, and what to do."""
 
@@ -248,6 +260,42 @@ class Assemble(Run, Data):
     score_threshold: float = flag(Thresholds.score, "lowest score the model reports", least=0, most=1)
     iou_threshold: float = flag(Thresholds.iou, "overlap above which the lower score is dropped", least=0, most=1)
     max_detections: int = flag(Thresholds.max_detections, "most detections per picture", least=1)
+
+
+@dataclass(frozen=True)
+class Convert:
+    """Make a model made elsewhere one of the contract, prove it against the original, and publish it.
+
+    What the model itself does not tell is settled by its kind and said; the flags below overrule it.
+    """
+
+    path: Path = required("file or folder of the model", positional=True)
+    name: str = required("name of the published model")
+    classes: str | None = flag(
+        None,
+        "names of the classes in the order of their ids, with commas; or a file of names, coco, voc"
+        " [default: those in the model or beside it, else the ids]",
+        name_or_path=True,
+    )
+    data: str | None = flag(None, "dataset whose test pictures both are compared on, and its mAP measured on")
+    pictures: Path | None = flag(None, "folder of pictures that both are compared on, where there is no dataset")
+    inputs: str | None = flag(None, "input of the graph, by name [default: found]")
+    outputs: str | None = flag(
+        None,
+        "outputs of the graph, by name, with commas, also as boxes=NAME,scores=NAME,classes=NAME,count=NAME"
+        " [default: found]",
+    )
+    decoder: str | None = flag(
+        None, "what makes boxes of raw outputs [default: recognised by their shapes]", choices=DECODERS
+    )
+    box_order: str | None = flag(None, "order of a box's numbers in the outputs [default: found]", choices=BOX_ORDERS)
+    size: str | None = flag(None, "input size in pixels, N or HEIGHTxWIDTH, where the graph takes any [default: 640]")
+    resize: str | None = flag(None, "how pictures are made that size [default: by the model's kind]", choices=RESIZES)
+    mean: str | None = flag(None, "grey levels taken off, one number or three with commas (RGB) [default: by its kind]")
+    std: str | None = flag(None, "what is divided by afterwards, likewise, in grey levels [default: by its kind]")
+    input_channels: str | None = flag(
+        None, "channel order that the model was trained with [default: by its kind]", choices=("rgb", "bgr")
+    )
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,9 @@ class Detections:
     scores: np.ndarray
 
 
+Detect = Callable[[np.ndarray], list[Detections]]
+"""uint8 [n, height, width, 3] RGB -> each picture's detections, best first, of a graph with its own NMS."""
+
 Nms = Callable[[np.ndarray, np.ndarray, Thresholds], Detections]
 """One picture's candidates, boxes [a, 4] and scores [a, C], to its detections by the framework's own NMS per class."""
 
@@ -80,36 +83,87 @@ def detect(raw_boxes: np.ndarray, raw_scores: np.ndarray, nms: Nms, thresholds: 
     return nms(np.clip(raw_boxes[chosen], 0, 1), raw_scores[chosen], thresholds)
 
 
-def write(run: RunFolder, split: Split, raw: Raw, nms: Nms, weights_sha256: str) -> None:
-    """Write the native predictions of a run: raw outputs and detections of the probes, detections of the split."""
-    thresholds = Thresholds()
+def write(
+    run: RunFolder,
+    split: Split,
+    raw: Raw,
+    nms: Nms,
+    weights_sha256: str,
+    classes: tuple[str, ...] | None = None,
+) -> None:
+    """Write the native predictions of a run: raw outputs and detections of the probes, detections of the split.
+
+    Args:
+        classes: the model's, where they are not the split's.
+    """
+    thresholds = Thresholds().for_evaluation()
     arrays: dict[str, np.ndarray] = {}
     for probe in probes(split):
         boxes, scores = raw(probe.pixels)
         arrays[f"{probe.name}/raw_boxes"] = boxes
         arrays[f"{probe.name}/raw_scores"] = scores
-        for index in range(len(boxes)):
-            found = detect(boxes[index], scores[index], nms, thresholds.for_evaluation())
-            for key, value in asdict(found).items():
-                arrays[f"{probe.name}/{index}/{key}"] = value
-        arrays[f"{probe.name}/sha256"] = np.array(probe.sha256)
-    results = predict_split(split, raw, nms, thresholds.for_evaluation())
+        arrays |= _arrays(probe, [detect(*one, nms, thresholds) for one in zip(boxes, scores, strict=True)])
+
+    _save(run, split, arrays, _final(raw, nms, thresholds), weights_sha256, classes or split.classes)
+
+
+def write_final(run: RunFolder, split: Split, find: Detect, weights_sha256: str, classes: tuple[str, ...]) -> None:
+    """The same of a model that keeps its own NMS: nothing raw, its detections as they are."""
+    arrays: dict[str, np.ndarray] = {}
+    for probe in probes(split):
+        arrays |= _arrays(probe, find(probe.pixels))
+    _save(run, split, arrays, find, weights_sha256, classes)
+
+
+def _arrays(probe: Probe, found: list[Detections]) -> dict[str, np.ndarray]:
+    """A probe's hash and detections under their names in probes.npz."""
+    arrays = {f"{probe.name}/sha256": np.array(probe.sha256)}
+    for index, one in enumerate(found):
+        arrays |= {f"{probe.name}/{index}/{key}": value for key, value in asdict(one).items()}
+    return arrays
+
+
+def _save(
+    run: RunFolder,
+    split: Split,
+    arrays: dict[str, np.ndarray],
+    find: Detect,
+    weights_sha256: str,
+    classes: tuple[str, ...],
+) -> None:
+    results = _results(split, find, classes)
     run.native.mkdir(exist_ok=True)
     with files.replacing(run.native / "probes.npz") as temporary, temporary.open("wb") as stream:
         np.savez(stream, **arrays)
     files.write_json(run.native / "detections.json", results)
-    files.write_json(
-        run.native / "native.json",
-        {"split": split.name, "weights_sha256": weights_sha256, "thresholds": asdict(thresholds.for_evaluation())},
-    )
+    about = {"weights_sha256": weights_sha256, "thresholds": asdict(Thresholds().for_evaluation())}
+    files.write_json(run.native / "native.json", {"split": split.name, **about})
 
 
 def predict_split(split: Split, raw: Raw, nms: Nms, thresholds: Thresholds) -> list[dict]:
     """COCO results of a whole split, picture by picture."""
+    return _results(split, _final(raw, nms, thresholds), split.classes)
+
+
+def _final(raw: Raw, nms: Nms, thresholds: Thresholds) -> Detect:
+    def find(pixels: np.ndarray) -> list[Detections]:
+        return [detect(*one, nms, thresholds) for one in zip(*raw(pixels), strict=True)]
+
+    return find
+
+
+def _results(split: Split, find: Detect, classes: tuple[str, ...]) -> list[dict]:
+    """COCO results of a whole split, picture by picture; classes that the split does not have are left out."""
+    category = {
+        number: split.classes.index(name) + 1 for number, name in enumerate(classes, 1) if name in split.classes
+    }
     results = []
     for picture in progress.track(split.pictures, f"predict {split.name}", unit="images"):
-        boxes, scores = raw(split.load(picture)[None])
-        results += to_coco(picture.id, picture.width, picture.height, detect(boxes[0], scores[0], nms, thresholds))
+        (found,) = find(split.load(picture)[None])
+        known = np.isin(found.classes, list(category))
+        ids = np.array([category[int(number)] for number in found.classes[known]], np.int64)
+        found = Detections(found.boxes[known], ids, found.scores[known])
+        results += to_coco(picture.id, picture.width, picture.height, found)
     return results
 
 

@@ -2,6 +2,7 @@
 
 runs/RUN/   config.json  run.json (provenance)  metrics.jsonl  checkpoints/  tensorboard/
             native/ (predictions)  core.onnx  core.json  assembled.onnx  gate.json
+            of a converted model also: source.json, reference/ (pictures); whole.onnx  whole.json for core.*
 """
 
 from __future__ import annotations
@@ -53,6 +54,18 @@ class RunFolder:
     @property
     def core_json(self) -> Path:
         return self.path / "core.json"
+
+    @property
+    def whole_onnx(self) -> Path:
+        return self.path / "whole.onnx"
+
+    @property
+    def whole_json(self) -> Path:
+        return self.path / "whole.json"
+
+    @property
+    def source_json(self) -> Path:
+        return self.path / "source.json"
 
     @property
     def assembled_onnx(self) -> Path:
