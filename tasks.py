@@ -58,6 +58,8 @@ def add(task) -> None:
 
 namespace = Collection()
 of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",))
+of_launcher("models", options.Models, "models:run")
+of_launcher("weights", options.Weights, "weights:run", without=("url",))
 of_launcher("test", options.Test, "testing:run")
 of_launcher("build", options.Build, "build:run")
 of_launcher("doctor", options.Doctor, "doctor:run")

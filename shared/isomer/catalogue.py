@@ -10,7 +10,7 @@ source = "https://…"
 paper = "https://…"
 [ssdlite320_mobilenet_v3_large.weights.coco]
 url = "https://…"                         the file's name in weights/ is the address's last part
-sha256 = "a79551df"                       or its first digits, where no more is published
+sha256 = "a79551df"                       or its first digits, where no more is published; or md5
 bytes = 14_000_000
 licence = "BSD-3-Clause"
 """
@@ -28,11 +28,12 @@ FILE = "models.toml"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """A published file of weights. `sha256` may be its first digits only, or None where nothing is published."""
+    """A published file of weights. `sha256` may be its first digits only, or None where that is not published."""
 
     url: str
     licence: str
     sha256: str | None = None
+    md5: str | None = None
     bytes: int | None = None
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from isomer.flags import Train, flag, required
+from isomer.flags import KINDS, Fetch, Train, flag, required
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +25,26 @@ class Pipeline(Train, Engine):
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Json:
+    json: bool = flag(False, "as JSON, for programs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models(Json):
+    """List the models that can be trained, with what is published of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights(Fetch, Json, Engine):
+    """Fetch published weights into the data volume; training never uses the network."""
+
+    framework: str | None = flag(None, "frameworks, with commas [default: all]")
+    model: tuple[str, ...] = flag((), "model, see the verb models, repeatable [default: all]", repeatable=True)
+    kind: str | None = flag(None, "of whole detectors (coco) or of backbones (imagenet) [default: both]", choices=KINDS)
+    list: bool = flag(False, "fetch nothing: show which there are, and which are here")
 
 
 @dataclass(frozen=True, kw_only=True)

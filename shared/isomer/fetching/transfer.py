@@ -167,6 +167,7 @@ class Transfer:
             if not block:
                 return None
             if self.have == 0 and published.is_web_page(block):
+                self._forget()
                 raise FetchError(self.url, self.place, Problem("gave a web page instead of the file", "page"))
             self.stream.write(block)
             self._show()

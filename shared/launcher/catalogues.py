@@ -1,0 +1,66 @@
+"""The catalogues of all images: which models there are, and which of their published weights are in the data volume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from isomer import catalogue
+from isomer.catalogue import Model, Pretrained
+from isomer.errors import UserError, known
+from launcher import project
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published file of weights: whose, and by which word of --weights."""
+
+    framework: str
+    model: Model
+    kind: str
+    file: Pretrained
+
+    @property
+    def path(self) -> Path:
+        return project.volume().weights / self.file.file_name
+
+    @property
+    def is_here(self) -> bool:
+        return self.path.is_file()
+
+
+def frameworks() -> list[str]:
+    """The images with a catalogue: the folder is the list."""
+    return [name for name in project.images() if (project.IMAGES / name / catalogue.FILE).is_file()]
+
+
+def models(names: Iterable[str]) -> dict[str, list[Model]]:
+    """The models of some images, by image."""
+    return {name: list(catalogue.load(project.IMAGES / name).values()) for name in names}
+
+
+def published(framework: str | None, wanted: Iterable[str], kind: str | None) -> list[Published]:
+    """The published weights that the flags of the verb weights name.
+
+    Raises:
+        UserError: an unknown framework or model, or a model without published weights of that kind.
+    """
+    by_image = models(project.chosen("framework", framework, frameworks()))
+    wanted = tuple(wanted)
+    found_models = {model.name for listed in by_image.values() for model in listed}
+    for name in wanted:
+        if name not in found_models:
+            raise known("--model", name, found_models)
+    found = [
+        Published(image, model, word, file)
+        for image, listed in by_image.items()
+        for model in listed
+        if not wanted or model.name in wanted
+        for word, file in model.weights.items()
+        if kind in (None, word)
+    ]
+    for name in wanted:
+        if all(item.model.name != name for item in found):
+            raise UserError(f"--model {name}: no {f'{kind} ' if kind else ''}weights are published for it")
+    return found
