@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from architectures import ARCHITECTURES
 from inputs import normalise, resize
 from model import Core, Task
 from recipe import Recipe
@@ -43,8 +44,7 @@ def load(run: RunFolder, weights: Path, classes: int) -> Detector:
 def task(run: RunFolder, classes: int) -> Task:
     """The task of a run, as its config.json has it."""
     config = run.config()
-    numbers = {key: tuple(value) if isinstance(value, list) else value for key, value in config["recipe"].items()}
-    return Task(config["size"], classes, Recipe(**numbers))
+    return Task(ARCHITECTURES[config["model"]], config["size"], classes, Recipe(**config["recipe"]))
 
 
 def nms(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> Detections:

@@ -30,7 +30,7 @@ def main() -> None:
     files.write_bytes(run.core_onnx, onnx_export.convert(found.core))
     core = Core(
         framework="tf",
-        architecture=recipe.ARCHITECTURE,
+        architecture=found.core.architecture.name,
         layout="NHWC",
         height=found.core.size,
         width=found.core.size,

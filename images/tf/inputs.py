@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import recipe
 import tensorflow as tf
+from architectures import MIN_LEVEL, Architecture
 from official.vision.dataloaders import retinanet_input
 from official.vision.dataloaders.tf_example_decoder import TfExampleDecoder
 from official.vision.ops import anchor
@@ -45,18 +46,18 @@ class Parser(retinanet_input.Parser):
     randomness comes from the sample's number, so that a resumed run goes on with the same samples.
     """
 
-    def __init__(self, size: int, numbers: recipe.Recipe) -> None:
+    def __init__(self, architecture: Architecture, size: int) -> None:
         geometry = {
-            "min_level": recipe.MIN_LEVEL,
-            "max_level": numbers.max_level(size),
-            "num_scales": numbers.anchor_scales,
-            "aspect_ratios": list(numbers.anchor_ratios),
-            "anchor_size": numbers.anchor_size,
+            "min_level": MIN_LEVEL,
+            "max_level": architecture.max_level(size),
+            "num_scales": architecture.anchor_scales,
+            "aspect_ratios": list(architecture.anchor_ratios),
+            "anchor_size": architecture.anchor_size,
         }
         super().__init__(output_size=[size, size], **geometry, dtype="float32")
         self.size = size
         self.anchors = anchor.Anchor(image_size=[size, size], **geometry).multilevel_boxes
-        self._labeler = anchor.AnchorLabeler(numbers.match_threshold, numbers.match_threshold)
+        self._labeler = anchor.AnchorLabeler(architecture.match_threshold, architecture.match_threshold)
 
     def load(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         """A record as `image` [size, size, 3] in grey levels, `boxes` [n, 4] as fractions and `classes` [n]."""

@@ -1,42 +1,44 @@
-"""The detector: the Model Garden's RetinaNet task with a MobileNetV2 and a light pyramid, for any size and classes.
+"""The detectors: the Model Garden's RetinaNet task for any architecture, size and number of classes.
 
-Papers: https://arxiv.org/abs/1708.02002 (RetinaNet), https://arxiv.org/abs/1801.04381 (MobileNetV2).
+Papers: https://arxiv.org/abs/1708.02002 (RetinaNet), https://arxiv.org/abs/1801.04381 (MobileNetV2),
+https://arxiv.org/abs/1512.03385 (ResNet), https://arxiv.org/abs/2010.11426 (mobile SpineNet).
 """
 
 from __future__ import annotations
 
 import numpy as np
-import recipe
 import tensorflow as tf
 import tf_keras
+from architectures import MIN_LEVEL, MOST_MAX_LEVEL, Architecture
 from inputs import Parser
-from official.vision.configs import backbones, common, retinanet
+from official.vision.configs import backbones, common, decoders, retinanet
 from official.vision.modeling import factory
 from official.vision.modeling.backbones.factory import build_backbone
 from official.vision.ops import box_ops
 from official.vision.tasks.retinanet import RetinaNetTask
 from pyramid import feature_pyramid
+from recipe import Recipe
 
 
 class Task(RetinaNetTask):
     """The Model Garden's task, with a pyramid for any size and inputs as the contract has them."""
 
-    def __init__(self, size: int, classes: int, numbers: recipe.Recipe) -> None:
-        super().__init__(_config(size, classes, numbers))
-        self.parser = Parser(size, numbers)
+    def __init__(self, architecture: Architecture, size: int, classes: int, numbers: Recipe) -> None:
+        super().__init__(config(architecture, size, classes, numbers))
+        self.architecture = architecture
+        self.parser = Parser(architecture, size)
 
     def build_model(self) -> tf_keras.Model:
         """Normalised images [n, size, size, 3] to logits and box deltas by level."""
-        config = self.task_config.model
-        spec = tf_keras.layers.InputSpec(shape=[None, *config.input_size])
-        whole = build_backbone(spec, config.backbone, config.norm_activation)
-        # The classifier's last convolution, and maps below the pyramid's first level, would be computed for nothing.
-        specs = {level: shape for level, shape in whole.output_specs.items() if int(level) >= config.min_level}
+        wanted = self.task_config.model
+        spec = tf_keras.layers.InputSpec(shape=[None, *wanted.input_size])
+        whole = build_backbone(spec, wanted.backbone, wanted.norm_activation)
+        if wanted.decoder.type == "identity":
+            return factory.build_retinanet(spec, wanted, backbone=whole)
+        # A classifier's last convolution, and maps below the pyramid's first level, would be computed for nothing.
+        specs = {level: shape for level, shape in whole.output_specs.items() if int(level) >= wanted.min_level}
         backbone = tf_keras.Model(whole.input, {level: whole.output[level] for level in specs}, name="backbone")
-        decoder = feature_pyramid(
-            specs, config.max_level, config.decoder.fpn.num_filters, config.norm_activation.norm_momentum
-        )
-        return factory.build_retinanet(spec, config, backbone=backbone, decoder=decoder)
+        return factory.build_retinanet(spec, wanted, backbone=backbone, decoder=feature_pyramid(specs, wanted))
 
 
 class Core(tf.Module):
@@ -44,6 +46,7 @@ class Core(tf.Module):
 
     def __init__(self, task: Task) -> None:
         super().__init__()
+        self.architecture = task.architecture
         self.size = task.parser.size
         self.model = task.build_model()
         self._columns = task.task_config.model.num_classes
@@ -54,7 +57,9 @@ class Core(tf.Module):
         """float32 [n, size, size, 3] -> boxes [n, A, 4] (ymin, xmin, ymax, xmax, fractions, clipped to 0…1), scores
         [n, A, C] without the background's column, which comes first in the Model Garden."""
         # Not model(images): without `training` the Model Garden's goes on to NMS.
-        maps = self.model.decoder(self.model.backbone(images, training=False), training=False)
+        maps = self.model.backbone(images, training=False)
+        if self.model.decoder is not None:  # SpineNet is its own pyramid
+            maps = self.model.decoder(maps, training=False)
         logits, deltas, _ = self.model.head(maps)
         boxes = box_ops.decode_boxes(_all_levels(deltas, 4), tf.constant(self._anchors)) / self.size
         scores = tf.sigmoid(_all_levels(logits, self._columns)[..., 1:])
@@ -72,31 +77,29 @@ def _all_levels(outputs: dict[str, tf.Tensor], columns: int) -> tf.Tensor:
     )
 
 
-def _config(size: int, classes: int, numbers: recipe.Recipe) -> retinanet.RetinaNetTask:
+def config(architecture: Architecture, size: int, classes: int, numbers: Recipe) -> retinanet.RetinaNetTask:
     """The Model Garden's configuration; its `num_classes` counts the background."""
+    filters, separable = architecture.filters, architecture.separable
+    pyramid = {"fpn": decoders.FPN(num_filters=filters, use_separable_conv=separable)}
+    spine = architecture.backbone == "spinenet_mobile"
     return retinanet.RetinaNetTask(
         model=retinanet.RetinaNet(
             num_classes=classes + 1,
             input_size=[size, size, 3],
-            min_level=recipe.MIN_LEVEL,
-            max_level=numbers.max_level(size),
+            min_level=MIN_LEVEL,
+            max_level=architecture.max_level(size),
             anchor=retinanet.Anchor(
-                num_scales=numbers.anchor_scales,
-                aspect_ratios=list(numbers.anchor_ratios),
-                anchor_size=numbers.anchor_size,
+                num_scales=architecture.anchor_scales,
+                aspect_ratios=list(architecture.anchor_ratios),
+                anchor_size=architecture.anchor_size,
             ),
-            backbone=backbones.Backbone(
-                type="mobilenet",
-                mobilenet=backbones.MobileNet(model_id="MobileNetV2", filter_size_scale=numbers.backbone_width),
-            ),
-            decoder=retinanet.decoders.Decoder(
-                type="fpn", fpn=retinanet.decoders.FPN(num_filters=numbers.filters, use_separable_conv=True)
-            ),
+            backbone=_backbone(architecture.backbone),
+            decoder=decoders.Decoder(type="identity") if spine else decoders.Decoder(type="fpn", **pyramid),
             head=retinanet.RetinaNetHead(
-                num_convs=numbers.head_convs, num_filters=numbers.filters, use_separable_conv=True
+                num_convs=architecture.head_convs, num_filters=filters, use_separable_conv=separable
             ),
             norm_activation=common.NormActivation(
-                activation="relu6", norm_momentum=numbers.norm_momentum, use_sync_bn=False
+                activation=architecture.activation, norm_momentum=numbers.norm_momentum, use_sync_bn=False
             ),
         ),
         losses=retinanet.Losses(
@@ -106,3 +109,13 @@ def _config(size: int, classes: int, numbers: recipe.Recipe) -> retinanet.Retina
         ),
         use_coco_metrics=False,
     )
+
+
+def _backbone(kind: str) -> backbones.Backbone:
+    made = {
+        "mobilenet": backbones.MobileNet(model_id="MobileNetV2"),
+        "resnet": backbones.ResNet(model_id=50),
+        # no stochastic depth: it pays in hundreds of epochs, and draws numbers that a resumed run would not draw again
+        "spinenet_mobile": backbones.SpineNetMobile(model_id="49", min_level=MIN_LEVEL, max_level=MOST_MAX_LEVEL),
+    }
+    return backbones.Backbone(type=kind, **{kind: made[kind]})

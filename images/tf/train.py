@@ -6,9 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import quiet  # noqa: F401 (before tensorflow)
+from architectures import ARCHITECTURES
 from recipe import Recipe
 
-from isomer import catalogue, training
+from isomer import catalogue, pretrained, training
 from isomer.dataset import canonical
 from isomer.errors import run_main
 from isomer.run import start_or_resume
@@ -23,6 +24,10 @@ def main() -> None:
     options = settle("tf", models, volume)
     dataset = canonical.load(volume.dataset(options.data))
     train, val = dataset.split("train"), dataset.split("val")
+    architecture = ARCHITECTURES[options.model]
+    architecture.check_size(options.size)
+    frozen_stages = architecture.frozen_stages(options.freeze)
+    first = pretrained.find(options.weights, models[options.model], volume, "tf")
     numbers = Recipe() if options.lr is None else Recipe(lr=options.lr)
     if options.device == "gpu":
         import device  # TensorFlow takes seconds to import: only where its answer decides whether there is a run
@@ -34,7 +39,8 @@ def main() -> None:
 
     import trainer
 
-    trainer.train(run, dataset, train, val, options, Plan.of(options, len(train.pictures)), numbers)
+    plan = Plan.of(options, len(train.pictures))
+    trainer.train(run, dataset, train, val, options, plan, numbers, first, frozen_stages)
 
 
 if __name__ == "__main__":

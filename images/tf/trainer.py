@@ -11,8 +11,11 @@ import device
 import orbit
 import tensorflow as tf
 import tf_keras
+import weights
 from absl import logging
+from architectures import ARCHITECTURES
 from detector import WEIGHTS, Detector, nms
+from freezing import freeze
 from inputs import batches
 from model import Core, Task
 from official.core.base_trainer import Trainer
@@ -27,6 +30,7 @@ from isomer.dataset.canonical import Dataset, Split
 from isomer.errors import UserError
 from isomer.evaluation import evaluate
 from isomer.flags import Train
+from isomer.pretrained import Weights
 from isomer.run import RunFolder
 from isomer.training import CHECKPOINT_SECONDS, LOG_STEPS, Plan, TrainLog
 
@@ -64,15 +68,24 @@ class Saver:
 
 
 def train(
-    run: RunFolder, dataset: Dataset, train_split: Split, val_split: Split, options: Train, plan: Plan, numbers: Recipe
+    run: RunFolder,
+    dataset: Dataset,
+    train_split: Split,
+    val_split: Split,
+    options: Train,
+    plan: Plan,
+    numbers: Recipe,
+    first: Weights | None,
+    frozen_stages: int,
 ) -> None:
     """Train the run to its end, from its last checkpoint if there is one.
 
     Raises:
-        UserError: a picture cannot be read, the memory is too small, or the loss is not a number.
+        UserError: a picture cannot be read, the first weights do not fit, the memory is too small, or the loss is not a
+            number.
     """
     try:
-        _train(run, dataset, train_split, val_split, options, plan, numbers)
+        _train(run, dataset, train_split, val_split, options, plan, numbers, first, frozen_stages)
     except tf.errors.ResourceExhaustedError as error:
         if "No space left" in error.message:
             raise OSError(errno.ENOSPC, error.message, str(run.path)) from error
@@ -80,15 +93,26 @@ def train(
 
 
 def _train(
-    run: RunFolder, dataset: Dataset, train_split: Split, val_split: Split, options: Train, plan: Plan, numbers: Recipe
+    run: RunFolder,
+    dataset: Dataset,
+    train_split: Split,
+    val_split: Split,
+    options: Train,
+    plan: Plan,
+    numbers: Recipe,
+    first: Weights | None,
+    frozen_stages: int,
 ) -> None:
     where = device.choose(options.device)
     tf_keras.utils.set_random_seed(options.seed + 1)  # with 0 tf.data takes no seed that is a tensor
     tf.config.experimental.enable_op_determinism()
     records = prepare(run.path / "records", dataset, train_split)
-    task = Task(options.size, len(dataset.classes), numbers)
+    task = Task(ARCHITECTURES[options.model], options.size, len(dataset.classes), numbers)
     core = Core(task)
     done = _step_of(tf.train.latest_checkpoint(run.checkpoints))
+    if first and not done:
+        run.update(weights_from=weights.initialise(core, first, dataset.classes))
+    freeze(core.model, frozen_stages)
     config = ExperimentConfig(task=task.task_config, trainer=_schedule(plan, numbers))
     trainer = Trainer(
         config,
@@ -129,14 +153,14 @@ def _train(
         except (KeyboardInterrupt, SystemExit):
             saver.save()
             raise
-    weights = run.checkpoints / WEIGHTS
-    with files.replacing(weights) as temporary:
+    trained = run.checkpoints / WEIGHTS
+    with files.replacing(trained) as temporary:
         core.model.save_weights(temporary, save_format="h5")
     # from the log, because the run may have been killed between its last evaluation and here
     last = next(line for line in reversed(run.metrics()) if line["split"] == "val")
     metrics = {key: value for key, value in last.items() if key not in ("step", "epoch", "split")}
     versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official")}
-    training.finish(run, plan.steps, weights, metrics, device=where, versions=versions)
+    training.finish(run, plan.steps, trained, metrics, device=where, versions=versions)
 
 
 def _schedule(plan: Plan, numbers: Recipe) -> TrainerConfig:

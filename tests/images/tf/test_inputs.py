@@ -6,15 +6,17 @@ import inputs
 import numpy as np
 import pytest
 import tensorflow as tf
+from architectures import ARCHITECTURES
 from inputs import Parser, batches, normalise, resize
 from PIL import Image
-from recipe import MEAN, STD, Recipe
+from recipe import MEAN, STD
 from records import prepare
 
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Box, Picture
 
 SIZE = 96
+LIGHT = ARCHITECTURES["retinanet_mobilenet_v2_fpnlite"]
 
 
 def bilinear(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -57,7 +59,7 @@ def dataset(tmp_path):
 def test_a_record_gives_the_contracts_pixels_and_boxes(dataset, tmp_path):
     split = dataset.split("train")
     records = prepare(tmp_path / "records", dataset, split)
-    parser = Parser(SIZE, Recipe())
+    parser = Parser(LIGHT, SIZE)
     found = [parser.load(one) for one in tf.data.TFRecordDataset([str(path) for path in records.paths])]
     expected = [bilinear(split.load(picture), SIZE) for picture in split.pictures]
     assert len(found) == len(expected)
@@ -70,7 +72,7 @@ def test_a_record_gives_the_contracts_pixels_and_boxes(dataset, tmp_path):
 def test_a_flip_mirrors_pixels_and_boxes():
     image = tf.reshape(tf.range(SIZE * SIZE * 3, dtype=tf.float32), [SIZE, SIZE, 3])
     data = {"image": image, "boxes": tf.constant([[0.1, 0.2, 0.5, 0.3]]), "classes": tf.constant([1])}
-    parser = Parser(SIZE, Recipe())
+    parser = Parser(LIGHT, SIZE)
     seen = set()
     for number in range(20):
         found = parser.augment(data, tf.constant([0, number]))
@@ -83,7 +85,7 @@ def test_a_flip_mirrors_pixels_and_boxes():
 
 
 def test_targets_point_at_the_box():
-    size, parser = 160, Parser(160, Recipe())
+    size, parser = 160, Parser(LIGHT, 160)
     data = {
         "image": tf.zeros([size, size, 3]),
         "boxes": tf.constant([[0.25, 0.25, 0.5, 0.75]]),
@@ -107,7 +109,7 @@ def test_targets_point_at_the_box():
 def test_a_resumed_stream_goes_on_where_it_stopped(dataset, tmp_path, monkeypatch, cache_bytes):
     monkeypatch.setattr(inputs, "CACHE_BYTES", cache_bytes)
     records = prepare(tmp_path / "records", dataset, dataset.split("train"))
-    parser = Parser(SIZE, Recipe())
+    parser = Parser(LIGHT, SIZE)
 
     def images(first_sample: int, count: int) -> list[np.ndarray]:
         stream = batches(records, parser, 2, seed=0, first_sample=first_sample)

@@ -1,4 +1,4 @@
-"""The detector takes any size from 96 up, and pads nothing."""
+"""The detectors take any size from 96 up, except where it is said, and pad nothing."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from architectures import ARCHITECTURES, MIN_LEVEL
 from model import Core, Task
-from recipe import MIN_LEVEL, Recipe
+from recipe import Recipe
+
+LIGHT = ARCHITECTURES["retinanet_mobilenet_v2_fpnlite"]
 
 
 @pytest.mark.parametrize(("size", "level"), [(96, 5), (160, 5), (320, 6), (512, 7), (640, 7), (2048, 7)])
 def test_levels_follow_from_the_size(size, level):
-    assert Recipe().max_level(size) == level
+    assert LIGHT.max_level(size) == level
 
 
 @pytest.mark.parametrize(("size", "classes"), [(96, 1), (101, 2), (160, 90), (230, 3)])
 def test_boxes_and_scores_of_every_anchor(size, classes):
-    core = Core(Task(size, classes, Recipe()))
+    core = Core(Task(LIGHT, size, classes, Recipe()))
     boxes, scores = core(tf.zeros([2, size, size, 3]))
-    levels = range(MIN_LEVEL, Recipe().max_level(size) + 1)
-    per_cell = Recipe().anchor_scales * len(Recipe().anchor_ratios)
+    levels = range(MIN_LEVEL, LIGHT.max_level(size) + 1)
+    per_cell = LIGHT.anchor_scales * len(LIGHT.anchor_ratios)
     anchors = sum(math.ceil(size / 2**level) ** 2 for level in levels) * per_cell
     assert boxes.shape == (2, anchors, 4)
     assert scores.shape == (2, anchors, classes)
@@ -31,7 +34,7 @@ def test_boxes_and_scores_of_every_anchor(size, classes):
 
 @pytest.mark.parametrize("size", [96, 101, 160, 333])
 def test_anchors_cover_the_image_and_no_more(size):
-    anchors = Task(size, 1, Recipe()).parser.anchors
+    anchors = Task(LIGHT, size, 1, Recipe()).parser.anchors
     for level, corners in anchors.items():
         cells = math.ceil(size / 2 ** int(level))
         rows, columns, _ = corners.shape
@@ -44,7 +47,7 @@ def test_anchors_cover_the_image_and_no_more(size):
 
 
 def test_batch_norm_of_the_core_is_not_in_training_mode():
-    core = Core(Task(96, 1, Recipe()))
+    core = Core(Task(LIGHT, 96, 1, Recipe()))
     images = tf.random.stateless_normal([3, 96, 96, 3], [0, 1])
     together, alone = core(images), core(images[:1])
     for many, one in zip(together, alone, strict=True):
