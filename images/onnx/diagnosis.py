@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
+from onnx.utils import Extractor
 from PIL import Image
 from session import open_session, run
 
 from isomer import contract
-from isomer.contract import Core
+from isomer.contract import COORDINATES, Core
 from isomer.errors import CheckFailed
-from isomer.graph import head
-from isomer.graph.parts import with_raw_outputs
+from isomer.graph import check, head
+from isomer.graph.parts import RAW, with_raw_outputs
 
 # Normalisations in use, in grey levels: mean, std, what it is.
 NORMALISATIONS = (
@@ -108,6 +110,33 @@ def _other_inputs(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> Ite
             f"the pictures are resized {what}",
             lambda method=method: raw_of(model, _resized(pixels, core, method)),
         )
+    yield from _other_resizing(model, core, pixels)
+
+
+def _other_resizing(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> Iterator[tuple[str, Callable[[], Raw]]]:
+    """The core behind heads with another rule of where an output pixel lies in the picture."""
+    if check.metadata(model).get("channels") != core.channels or core.resize.mode != "stretch":
+        return  # the swap may have been folded into the core; a letterbox changes the boxes too
+    typed = onnx.ModelProto()
+    typed.CopyFrom(model)
+    shape = head.core_input_shape(core)
+    typed.graph.value_info.append(helper.make_tensor_value_info(contract.CORE_INPUT, TensorProto.FLOAT, shape))
+    inside = Extractor(typed).extract_model([contract.CORE_INPUT], list(RAW))
+
+    def behind(coordinates: str) -> Raw:
+        graph = head.build(replace(core, resize=replace(core.resize, coordinates=coordinates)), core.channels)
+        opset = [helper.make_opsetid("", contract.OPSET)]
+        alone = helper.make_model(graph, ir_version=contract.IR_VERSION, opset_imports=opset)
+        (images,) = run(open_session(alone), **{contract.INPUT: pixels})
+        boxes, scores = run(open_session(inside), **{contract.CORE_INPUT: images})
+        return boxes, scores
+
+    for word in COORDINATES:
+        if word != core.resize.coordinates:
+            yield (
+                f"the pictures are resized with {word} coordinates: core.json says {core.resize.coordinates}",
+                lambda word=word: behind(word),
+            )
 
 
 def _other_boxes(boxes: np.ndarray, core: Core) -> Iterator[tuple[str, np.ndarray]]:

@@ -76,7 +76,7 @@ def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[C
     for name, (gap, where) in worst.items():
         passed = gap <= RAW_LIMIT
         detail = where if passed else f"{gap:.3g} at {where}; {why}"
-        checks.append(Check(2, name, _finite(gap), RAW_LIMIT, passed, detail))
+        checks.append(Check(2, name, finite(gap), RAW_LIMIT, passed, detail))
     return checks
 
 
@@ -174,5 +174,5 @@ def _place(ours: np.ndarray, theirs: np.ndarray) -> str:
     return f", picture {picture}, anchor {anchor}, column {column}"
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
     return value if np.isfinite(value) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import oldest
 import onnx
-from levels import RAW_LIMIT, SCORE_LIMIT, Check, as_taken
+from levels import RAW_LIMIT, SCORE_LIMIT, Check, as_taken, finite
 from matching import LEAST_IOU, match
 from native_predictions import NativePredictions
 from session import open_session, run
@@ -39,7 +39,7 @@ def check(model: onnx.ModelProto, native: NativePredictions) -> list[Check]:
         for name in RAW
     }
     checks = [
-        Check(5, f"{name.replace('_', ' ')}, ONNX Runtime {version}", gap, RAW_LIMIT, gap <= RAW_LIMIT)
+        Check(5, f"{name.replace('_', ' ')}, ONNX Runtime {version}", finite(gap), RAW_LIMIT, gap <= RAW_LIMIT)
         for name, gap in gaps.items()
     ]
     sensitive = with_thresholds(model, Thresholds().for_evaluation()) if has_thresholds(model) else model

@@ -24,6 +24,7 @@ SCORE_THRESHOLD = "score_threshold"  # initializers, so that a tool can change t
 IOU_THRESHOLD = "iou_threshold"
 MAX_DETECTIONS = "max_detections"
 METADATA_PREFIX = "isomer."
+COORDINATES = ("half_pixel", "asymmetric", "align_corners")  # of Resize
 
 # Of all anchors the best by their best class go into NMS: bounds the tail's time whatever the anchors' number.
 NMS_CANDIDATES = 1000
