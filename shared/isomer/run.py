@@ -14,13 +14,15 @@ import platform
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isomer import files
-from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError
 from isomer.flags import FREE, Train, option
 from isomer.volume import Volume, check_name, default_run
+
+if TYPE_CHECKING:  # the host reads runs, and has no numpy
+    from isomer.dataset.canonical import Dataset
 
 SETTLED_ELSEWHERE = {"framework", "dataset_sha256", "recipe"}  # what config.json holds beside flags
 

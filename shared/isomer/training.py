@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from isomer.evaluation import Metrics
 from isomer.flags import Run, Train
 from isomer.progress import Bar, say
 from isomer.run import RunFolder, now
+from isomer.session import Session
 from isomer.volume import Volume, default_run
 
 EVALUATIONS = 4  # in all, when --eval-every is not given
@@ -148,14 +150,20 @@ class TrainLog:
         self._losses: list[float] = []  # of this epoch
         if writes:
             run.drop_metrics_after(done)
+        logged = run.metrics()
+        # without the time between a kill and the command that goes on
+        self._start = time.monotonic() - (logged[-1].get("seconds", 0.0) if logged else 0.0)
         self._bar = Bar(f"train {run.name}", plan.steps * plan.batch, "images", done * plan.batch)
+        self._open = contextlib.ExitStack()
 
     def __enter__(self) -> TrainLog:
-        self._bar.__enter__()
+        if self._writes:
+            self._open.enter_context(Session(self._run, self._plan.steps))
+        self._open.enter_context(self._bar)
         return self
 
     def __exit__(self, *error) -> None:
-        self._bar.__exit__(*error)
+        self._open.__exit__(*error)
 
     def trained(
         self,
@@ -209,7 +217,8 @@ class TrainLog:
 
     def _log(self, split: str, step: int, **values) -> None:
         if self._writes:
-            self._run.log(step=step, epoch=self._plan.epoch(step), split=split, **values)
+            seconds = round(time.monotonic() - self._start, 1)
+            self._run.log(step=step, epoch=self._plan.epoch(step), split=split, seconds=seconds, **values)
 
     def _restart_clock(self) -> None:
         self._clock, self._clock_step, self._waited = time.monotonic(), self._step, 0.0

@@ -10,6 +10,8 @@ import time
 import pytest
 from tiny import SETTINGS, STEPS
 
+from isomer import session
+
 
 def test_loss_falls_and_ap50_rises(trained):
     lines = trained.metrics()
@@ -63,7 +65,7 @@ def test_goes_on_after_a_signal(image, trained, number):
     expected = {signal.SIGKILL: -9, signal.SIGTERM: 0, signal.SIGINT: 130}
     assert process.returncode == expected[number], output
     assert "Traceback" not in output
-    assert run.record()["state"] == "started"
+    assert session.state(run) == "interrupted"
     first = run.metrics()[0]
 
     image.run("train", *SETTINGS, "--run", name)
