@@ -1,0 +1,64 @@
+"""What a convert's flags say about pictures, read: sizes, grey levels, ways of resizing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from isomer.contract import Preprocessing, Resize
+from isomer.errors import UserError
+from isomer.flags import RESIZES, Convert
+
+_LEAST, _MOST = 16, 8192  # pixels
+_WAYS = {
+    "stretch": Resize(),
+    "letterbox": Resize(mode="letterbox"),
+    "letterbox-top-left": Resize(mode="letterbox", place="top_left"),
+}
+assert set(_WAYS) == set(RESIZES), "every word of --resize is a way"
+
+
+def size(options: Convert) -> tuple[int, int] | None:
+    """Height and width that --size names, in pixels.
+
+    Raises:
+        UserError: it is neither N nor HEIGHTxWIDTH.
+    """
+    if options.size is None:
+        return None
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", options.size.strip().lower())
+    sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(_LEAST <= side <= _MOST for side in sides):
+        raise UserError(f"--size {options.size}: give N or HEIGHTxWIDTH in pixels, each from {_LEAST} to {_MOST}")
+    return sides
+
+
+def preprocessing(options: Convert, usual: Preprocessing) -> Preprocessing:
+    """What is usual for a model, with what --mean, --std, --resize and --input-channels say instead.
+
+    Raises:
+        UserError: they are not numbers, or not one or three, or a divisor that is no positive number.
+    """
+    changed = {
+        "mean": _levels("--mean", options.mean),
+        "std": _levels("--std", options.std),
+        "resize": _WAYS[options.resize] if options.resize else None,
+        "channels": options.input_channels,
+    }
+    return dataclasses.replace(usual, **{key: value for key, value in changed.items() if value is not None})
+
+
+def _levels(flag: str, words: str | None) -> tuple[float, float, float] | None:
+    """One number for all channels, or three, red first."""
+    if words is None:
+        return None
+    try:
+        values = tuple(float(word) for word in words.split(","))
+    except ValueError:
+        values = ()
+    values = values * 3 if len(values) == 1 else values
+    if len(values) != 3 or not all(abs(value) < 1e6 for value in values):
+        raise UserError(f"{flag} {words}: give one number, or three with commas (red, green, blue), in grey levels")
+    if flag == "--std" and min(values) <= 0:
+        raise UserError(f"{flag} {words}: it divides, so it must be above 0")
+    return values
