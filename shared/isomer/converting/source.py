@@ -40,6 +40,7 @@ class Source:
         sha256: of the file, or of all files that belong to it.
         bytes: of the same.
         about: what identification learned on the way, for people.
+        more: files beside it that belong to it (an ONNX model's weights).
     """
 
     kind: str
@@ -50,6 +51,7 @@ class Source:
     sha256: str
     bytes: int
     about: dict[str, Any] = field(default_factory=dict)
+    more: list[str] = field(default_factory=list)
 
     @property
     def opened(self) -> Path:
@@ -72,7 +74,7 @@ def read(run: RunFolder) -> Source:
     if value.pop("isomer_source", None) != VERSION:
         raise UserError(f"{run.source_json} was written by another version: convert again")
     source = Source(**value)
-    if digest(members(source.opened))[0] != source.sha256:
+    if digest([*members(source.opened), *map(Path, source.more)])[0] != source.sha256:
         raise UserError(f"{source.path} has changed since it was identified: convert again")
     return source
 

@@ -53,7 +53,7 @@ def test_what_no_opset_mends_is_not_tried_again():
 
 def test_all_fail():
     convert, asked = tool()
-    with pytest.raises(ConversionFailed, match="there is no Fancy in this opset.*opsets 18, 17.* were tried"):
+    with pytest.raises(ConversionFailed, match=r"there is no Fancy in this opset.*opsets 18, 17.* were tried"):
         climb("tool", convert, TABLE)
     assert asked == list(LADDER)
 
