@@ -53,13 +53,13 @@ class Resize:
             any size and resizes by itself).
         coordinates: where an output pixel lies in the input: "half_pixel" (torch, OpenCV, TensorFlow 2), "asymmetric"
             (TensorFlow 1's default) or "align_corners".
-        pad: grey level around a letterboxed picture.
+        pad: grey level around a letterboxed picture; None: each channel's mean, zero once it is normalised.
         place: of a letterboxed picture: "center" or "top_left".
     """
 
     mode: str = "stretch"
     coordinates: str = "half_pixel"
-    pad: int = 114
+    pad: float | None = 114
     place: str = "center"
 
 

@@ -40,7 +40,7 @@ def build(core: Preprocessing, channels: str = "rgb", core_channels: str | None 
         pixels, axis = build.op("Cast", contract.INPUT, to=TensorProto.FLOAT), 3
         order = [0, 3, 1, 2] if core.layout == "NCHW" else [0, 1, 2, 3]
     else:
-        pixels, axis = _resized(build, core), 2
+        pixels, axis = _resized(build, core, channels), 2
         order = [0, 2, 3, 1] if core.layout == "NCHW" else [0, 3, 1, 2]
     if channels != core_channels:
         pixels = build.op("Gather", pixels, build.ints(2, 1, 0), axis=axis)
@@ -75,7 +75,7 @@ class _Axis:
     offset: str | None
 
 
-def _resized(build: GraphBuilder, core: Preprocessing) -> str:
+def _resized(build: GraphBuilder, core: Preprocessing, channels: str) -> str:
     """The pictures as large as the core wants them, float32 [n, width, channel, height]."""
     height, width = core.height, core.width
     rows_axis, columns_axis = _axes(build, core)
@@ -101,7 +101,9 @@ def _resized(build: GraphBuilder, core: Preprocessing) -> str:
     if core.resize.mode == "letterbox":
         inside = _inside(build, rows_axis)
         inside = build.op("And", build.op("Unsqueeze", _inside(build, columns_axis), build.ints(1, 2)), inside)
-        pixels = build.op("Where", inside, pixels, build.floats(float(core.resize.pad)))
+        mean = np.array(core.mean[::-1] if channels == "bgr" else core.mean, np.float32).reshape(3, 1)
+        around = mean if core.resize.pad is None else np.array(core.resize.pad, np.float32)
+        pixels = build.op("Where", inside, pixels, build.constant("pad", around))
     return pixels
 
 
