@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from isomer.dataset.formats.tfrecord import parse_label_map
+from isomer.dataset import label_maps
 from isomer.dataset.formats.yolo import parse_yaml
 from isomer.errors import UserError
 from isomer.progress import say
@@ -86,7 +86,7 @@ def parse(path: Path) -> tuple[str, ...]:
     """The names in a file: one a line (also as `0 name` or `0: name`), a label map, or a data.yaml; else none."""
     text = path.read_text(encoding="utf-8-sig", errors="replace")
     if path.suffix.lower() == ".pbtxt":
-        return _by_id(parse_label_map(text))
+        return _by_id(label_maps.parse(text))
     if path.suffix.lower() in (".yaml", ".yml"):
         config = parse_yaml(text)
         return _by_id(config.names) if config is not None else ()

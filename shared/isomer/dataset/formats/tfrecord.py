@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from isomer.dataset import label_maps
 from isomer.dataset.documents import decoded
 from isomer.dataset.records import RecordError, Values, example, is_record_file, records
 from isomer.dataset.source import Embedded, LeftOut, Reading, SourceBox, SourcePicture, Tree, split_of
@@ -19,8 +20,6 @@ from isomer.dataset.source import Embedded, LeftOut, Reading, SourceBox, SourceP
 NAME = "tfrecord"
 ACCEPTS = "TFRecord, .record or .tfrecord files of the Object Detection API, with a label map (.pbtxt) if they need one"
 FILE_NAME = re.compile(r".*(\.(tf_?)?records?(\.\w+)?|\.tfr|-\d+-of-\d+)", re.IGNORECASE)
-ITEM = re.compile(r"item\s*:?\s*\{(.*?)\}", re.DOTALL)
-VALUE = re.compile(r"""(?m)\b(id|name|display_name)\s*:\s*(?:"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)'|(\d+))""")
 ENCODED = "image/encoded"
 BOX = "image/object/bbox/"
 
@@ -106,17 +105,6 @@ def parse(features: dict[str, Values], label_map: dict[int, str]) -> Parsed:
     return Parsed(file_name, size, tuple(boxes), tuple(broken), any(features.get(ENCODED, [])))
 
 
-def parse_label_map(text: str) -> dict[int, str]:
-    """A label map: `item { id: 1 name: 'raccoon' }`; a display_name goes before a name, which may be a code."""
-    found = {}
-    for item in ITEM.finditer(re.sub(r"(?m)^\s*#.*$", "", text)):
-        values = {match[1]: match[2] or match[3] or match[4] or "" for match in VALUE.finditer(item[1])}
-        label = values.get("display_name") or values.get("name")
-        if label and values.get("id", "").isdigit():
-            found[int(values["id"])] = re.sub(r"\\(.)", r"\1", label).strip()
-    return found
-
-
 def encoded_picture(path: Path, offset: int, length: int) -> bytes:
     """The picture in the Example at a place of a file."""
     with path.open("rb") as stream:
@@ -133,7 +121,7 @@ def _label_map(tree: Tree) -> dict[int, str]:
     """All label maps as one: they are one a split, and the same."""
     found: dict[int, str] = {}
     for name in (*tree.with_suffix(".pbtxt"), *tree.with_suffix(".pbtxt.txt")):
-        for number, label in parse_label_map(decoded(tree.read(name))).items():
+        for number, label in label_maps.parse(decoded(tree.read(name))).items():
             found.setdefault(number, label)
     return found
 

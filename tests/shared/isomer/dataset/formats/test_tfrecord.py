@@ -6,7 +6,7 @@ import struct
 import pytest
 from PIL import Image
 
-from isomer.dataset import records
+from isomer.dataset import label_maps, records
 from isomer.dataset.formats import tfrecord
 from isomer.dataset.source import SourceBox
 
@@ -85,7 +85,7 @@ def test_boxes_that_cannot_be_used_are_named(features, reason):
     ],
 )
 def test_label_maps(text):
-    assert tfrecord.parse_label_map(text) == {1: "cat", 2: "dog"}
+    assert label_maps.parse(text) == {1: "cat", 2: "dog"}
 
 
 def test_shards_splits_and_pictures_of_equal_names(tree_of):
