@@ -1,26 +1,27 @@
-"""predict-tf: a trained run on pictures, in its own framework."""
+"""predict-tf: a detector on pictures, in its own framework, with drawn boxes and a COCO result file."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import quiet  # noqa: F401 (before tensorflow)
 
-from isomer import predicting, training
+from isomer import catalogue, predicting, training
 from isomer.errors import run_main
 from isomer.flags import Predict, parse
 
 
 def main() -> None:
     options = parse(Predict, prog="predict-tf")
-    run, dataset = training.trained(options, "tf")
-    weights = training.trained_weights(run)
-    next(predicting.sources(dataset, options.source))  # a wrong --source is told before TensorFlow takes its seconds
+    subject = predicting.subject(options, "tf", catalogue.load(Path(__file__).parent))
+    weights = training.trained_weights(subject.run)
 
     import detector
     import device
 
     device.choose(options.device)
-    found = detector.load(run, weights, len(dataset.classes))
-    predicting.predict(run, dataset, options, found.raw, detector.nms)
+    found = detector.load(subject.run, weights, len(subject.names))
+    predicting.predict(subject, subject.names, options, found.raw, detector.nms)
 
 
 if __name__ == "__main__":

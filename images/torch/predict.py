@@ -1,23 +1,31 @@
-"""predict-torch: a trained run on pictures, with drawn boxes and a COCO result file."""
+"""predict-torch: a detector on pictures, a run's or a pretrained one, with drawn boxes and a COCO result file."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import passive  # noqa: F401 (before torch)
 
+from isomer import catalogue, predicting
 from isomer.errors import run_main
 from isomer.flags import Predict, parse
-from isomer.predicting import predict
-from isomer.training import trained
 
 
 def main() -> None:
     options = parse(Predict, prog="predict-torch")
-    run, dataset = trained(options, "torch")
+    subject = predicting.subject(options, "torch", catalogue.load(Path(__file__).parent))
 
     import device  # torch takes seconds to import: only where there is something to do
-    from inference import detections, load
+    import inference
+    import weights
 
-    predict(run, dataset, options, load(run, dataset, device.choose(options.device)).raw, detections)
+    where = device.choose(options.device)
+    if subject.run is not None:
+        names, found = subject.names, inference.load(subject.run, subject.dataset, where)
+    else:
+        names, detector = weights.as_published(subject.weights, subject.model)
+        found = inference.Inference(detector, where)
+    predicting.predict(subject, names, options, found.raw, inference.detections)
 
 
 if __name__ == "__main__":

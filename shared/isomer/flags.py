@@ -26,6 +26,7 @@ AUGMENTS = ("none", "light", "ssd")
 CACHES = ("auto", "memory", "none")
 LOGGERS = ("tensorboard", "mlflow", "none")
 KINDS = ("coco", "imagenet")  # of published weights: of a whole detector, of its backbone
+WEIGHTS = (*KINDS, "none")  # what --weights may say beside a file and a run
 DECODERS = ("none", "ssd", "yolov5", "yolov8", "yolox", "nanodet")  # of isomer.graph.decoders
 BOX_ORDERS = ("yxyx", "xyxy", "xywh", "cxcywh")
 RESIZES = ("stretch", "letterbox", "letterbox-top-left")
@@ -43,6 +44,7 @@ def flag(
     repeatable: bool = False,
     output: bool = False,
     name_or_path: bool = False,
+    words: tuple[str, ...] = (),
     free: bool = False,
 ) -> Any:
     """A dataclass field that is a flag.
@@ -51,7 +53,8 @@ def flag(
         least, most: inclusive.
         repeatable: makes a tuple of all that is given.
         output: the path is written, not read.
-        name_or_path: a word that names a dataset, or a path where there is no such dataset.
+        name_or_path: a word that names a dataset or a run, or a path where there is none of that name.
+        words: what it may also be, and is then no path, whatever lies there.
         free: changes how fast a run goes or what is said of it, not what comes out: it may differ on resuming.
     """
     metadata = {
@@ -63,6 +66,7 @@ def flag(
         "repeatable": repeatable,
         "output": output,
         "name_or_path": name_or_path,
+        "words": words,
         "free": free,
     }
     return field(default=default, metadata=metadata)
@@ -152,6 +156,8 @@ class Train(Device, Run, Data):
         None,
         "where the weights come from: coco, imagenet, none, a file, or a run"
         " [default: coco where the verb weights has fetched them, else none]",
+        name_or_path=True,
+        words=WEIGHTS,
     )
     # weights that were trained at another size know objects of that size
     size: int | None = flag(
@@ -239,8 +245,16 @@ class DataExport(Data):
 
 @dataclass(frozen=True)
 class Predict(Device, Run, Data):
-    """Run a trained model in its own framework: pictures with boxes and a COCO result file."""
+    """Run a detector in its own framework, a run's or a pretrained one: pictures with boxes and a COCO result file."""
 
+    weights: str | None = flag(
+        None,
+        "detector to run as it is, instead of a run's: coco (published, fetched by the verb weights), or a file",
+        name_or_path=True,
+        words=WEIGHTS,
+    )
+    model: str | None = flag(None, "architecture of --weights, see the verb models [default: the first]")
+    classes: str | None = flag(None, "classes to look for, with commas [default: all that it knows]")
     source: Path | None = flag(None, "picture or folder [default: the dataset's test split]")
     threshold: float = flag(0.3, "lowest score that is drawn", least=0, most=1)
     limit: int | None = flag(None, "at most so many pictures", least=1)

@@ -18,7 +18,6 @@ from isomer.flags import FREE, SMALL_SIZE, Train
 from isomer.run import SETTLED_ELSEWHERE, RunFolder
 from isomer.volume import Volume, default_run
 
-WORDS = ("coco", "imagenet", "none")  # of --weights
 SAVED = {item.name for item in dataclasses.fields(Train)} - FREE
 
 

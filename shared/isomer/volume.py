@@ -1,6 +1,7 @@
 """Where everything lies in the data volume. Standard library only.
 
-datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  reports/NAME/  exports/NAME-FORMAT/  downloads/HOST/…
+datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  predictions/MODEL-WEIGHTS/  reports/NAME/  exports/NAME-FORMAT/
+downloads/HOST/…
 """
 
 from __future__ import annotations
@@ -56,6 +57,10 @@ class Volume:
     @property
     def reports(self) -> Path:
         return self.root / "reports"
+
+    @property
+    def predictions(self) -> Path:
+        return self.root / "predictions"
 
     @property
     def exports(self) -> Path:

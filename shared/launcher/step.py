@@ -10,6 +10,7 @@ from typing import Any
 
 from isomer.errors import UserError
 from isomer.files import sha256_of_file
+from isomer.volume import Volume
 from launcher import project
 
 
@@ -72,10 +73,11 @@ def writable(path: Any) -> Output:
     return Output(folder / found.name)
 
 
-def name_or_path(word: str, datasets: Path) -> str | Path:
-    """A dataset's name as it is; any other word as the path that it is, if there is one."""
-    is_dataset = (datasets / word / "dataset.json").is_file() if "/" not in word else False
-    return word if is_dataset or not Path(word).expanduser().exists() else existing(word)
+def name_or_path(word: str, volume: Volume, words: tuple[str, ...] = ()) -> str | Path:
+    """One of the words, or a dataset's or a run's name, as it is; any other word as the path that it is, if any."""
+    named = (volume.datasets / word / "dataset.json", volume.runs / word / "config.json")
+    is_name = word in words or ("/" not in word and any(path.is_file() for path in named))
+    return word if is_name or not Path(word).expanduser().exists() else existing(word)
 
 
 def provenance(engine: str, environment: str, lock: Path) -> dict[str, str]:

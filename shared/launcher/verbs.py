@@ -90,7 +90,7 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
         if about["output"]:
             words[-1] = writable(value)
         elif about["name_or_path"]:
-            words[-1] = name_or_path(value, project.volume().datasets)
+            words[-1] = name_or_path(value, project.volume(), about["words"])
         elif flags.value_type(cls, key) is Path:
             words[-1] = existing(value)
         argv += words

@@ -16,9 +16,11 @@ The small interface that all have (base.Detector); training, prediction and expo
     decode(outputs)     boxes [N, A, 4] (xmin, ymin, xmax, ymax, fractions, not clipped) and scores [N, A, classes]
     stages()            the backbone from the picture on, in the parts that `--freeze N` counts (models.toml says how
                         many); `freeze("backbone" | "N")` holds them still, their batch norms too
-    class_layers(), background, from_backbone(state)
-                        which layers grow with the classes, whether their first column is "nothing here", and how a
-                        classifier's tensors are named here: for weights.py, which loads what --weights names
+    hold_norms()        called where a run's weights are pretrained, on every start of it
+    class_layers(), background, renamed(state), as_published(state), from_backbone(state)
+                        which layers grow with the classes, whether their first column is "nothing here", how the
+                        tensors of older files and of a classifier are named here: for weights.py, which loads what
+                        --weights names
 
 Weights are loaded into a model after it is made (weights.load); the recipe's defaults for each are in recipe.py, which
 needs no torch. A new model is a new file here, an entry of models.toml and a line in recipe.py.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -73,6 +73,25 @@ class Detector(nn.Module, abc.ABC):
     def from_backbone(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """A classifier's state dict under the names that its tensors have here; those without a place are left out."""
 
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """A state dict of the same architecture under today's names: older files have others."""
+        return state
+
+    def as_published(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The tensors of the published file as they must be here to compute the same."""
+        return state
+
+    def hold_norms(self) -> None:
+        """Keep the statistics of pretrained batch norms where the model's recipe does: to be called on every start of a
+        run whose weights are pretrained. By default they learn on."""
+
+    def hold(self, modules: Iterable[nn.Module]) -> None:
+        """No gradients from now on, and evaluation mode whatever mode the detector is in."""
+        for module in modules:
+            module.requires_grad_(False)
+            self._still.append(module)
+        self.train(self.training)
+
     def normalise(self, pixels: Tensor) -> Tensor:
         """Grey levels [N, 3, height, width] as the model wants them."""
         return normalise(pixels, self.mean, self.std)
@@ -90,10 +109,7 @@ class Detector(nn.Module, abc.ABC):
         count = len(stages) if what == "backbone" else int(what)
         if not 1 <= count <= len(stages):
             raise UserError(f"--freeze {what}: the backbone of {self.name} has {len(stages)} stages")
-        self._still = [module for stage in stages[:count] for module in stage]
-        for module in self._still:
-            module.requires_grad_(False)
-        self.train(self.training)
+        self.hold(module for stage in stages[:count] for module in stage)
 
     def train(self, mode: bool = True) -> Detector:
         """As of every module; what is frozen stays in evaluation mode."""

@@ -40,16 +40,15 @@ class Model(TorchvisionSsd):
 
     def from_backbone(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """Of torchvision's mobilenet_v3_large, whose last blocks are twice as wide as a detector's and do not fit."""
-        return {_place(name): tensor for name, tensor in state.items() if name.startswith("features.")}
+        return {_place(name): tensor for name, tensor in state.items() if re.match(r"features\.\d+\.", name)}
 
 
 def _place(name: str) -> str:
     """`features.13.block.1.0.weight` -> `backbone.features.1.0.0.0.weight`: the detector is cut inside block 13."""
-    block, rest = re.fullmatch(r"features\.(\d+)\.(.*)", name).groups()
+    block, inside, rest = re.fullmatch(r"features\.(\d+)\.(?:block\.(\d+)\.)?(.*)", name).groups()
     number = int(block)
     if number < SPLIT:
-        return f"backbone.features.0.{number}.{rest}"
-    if number > SPLIT:
-        return f"backbone.features.1.{number - SPLIT}.{rest}"
-    part, rest = re.fullmatch(r"block\.(\d+)\.(.*)", rest).groups()
-    return f"backbone.features.0.{SPLIT}.{rest}" if part == "0" else f"backbone.features.1.0.{int(part) - 1}.{rest}"
+        return name.replace("features.", "backbone.features.0.", 1)
+    if number > SPLIT or inside is None:
+        return name.replace(f"features.{number}.", f"backbone.features.1.{number - SPLIT}.", 1)
+    return f"backbone.features.0.{SPLIT}.{rest}" if inside == "0" else f"backbone.features.1.0.{int(inside) - 1}.{rest}"
