@@ -2,23 +2,45 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import onnx
 from exported import find_run, load_core
 from google.protobuf.message import DecodeError
 
-from isomer import files, progress
+from isomer import contract, files, flags, profiles, progress
 from isomer.contract import Thresholds
-from isomer.errors import CheckFailed, run_main
-from isomer.flags import Assemble, parse
+from isomer.errors import CheckFailed, UserError, run_main
+from isomer.flags import Assemble
 from isomer.graph.assemble import assemble
 from isomer.run import RunFolder
 from isomer.volume import Volume
 
 
 def main() -> None:
-    options = parse(Assemble, prog="assemble")
+    parser = flags.parser(Assemble, "assemble")
+    typed = flags.given(Assemble, parser, flags.arguments(None))
+    options = Assemble(**typed)
     run = find_run(Volume.from_environment(), options)
+    if options.profile:
+        options = for_client(typed, load_core(run).classes)
     write(run, options)
+
+
+def for_client(typed: dict[str, Any], classes: tuple[str, ...]) -> Assemble:
+    """The flags with what the client of `--profile` wants where nothing else was typed.
+
+    Raises:
+        UserError: a typed flag is not what the client feeds or reads, or it looks for a class that the model lacks.
+    """
+    profile = profiles.load(typed["profile"])
+    if typed.get("channels", profile.channels) != profile.channels:
+        given = typed["channels"]
+        raise UserError(f"--channels {given} contradicts --profile {profile.name}: its client feeds {profile.channels}")
+    wanted: dict[str, Any] = {"channels": profile.channels, **profile.export}
+    if profile.classes and "class_order" not in typed:
+        wanted["class_order"] = ",".join(profiles.class_order(profile, classes))
+    return Assemble(**{**wanted, **typed})
 
 
 def write(run: RunFolder, options: Assemble) -> None:
@@ -38,6 +60,8 @@ def write(run: RunFolder, options: Assemble) -> None:
         raise CheckFailed(f"{run.core_onnx} is not an ONNX model: export again") from None
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"{run.core_onnx}: the checker refuses the model around it: {error}") from None
+    if options.profile:
+        model.metadata_props.add(key=contract.METADATA_PREFIX + "profile", value=options.profile)
     data = model.SerializeToString(deterministic=True)
     files.write_bytes(run.assembled_onnx, data)
     progress.say(

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
 import behaviour
+import numpy as np
+from client import follow
 from rich.console import Console
 from rich.table import Table
 
-from isomer import progress
+from isomer import profiles, progress
+from isomer.dataset import shapes
+from isomer.dataset.canonical import load_rgb
 from isomer.errors import CheckFailed, run_main
 from isomer.flags import Check, parse
 from isomer.graph import check
+from isomer.predicting import sources
+from isomer.profiles import Profile
+
+MOST_PICTURES = 8
 
 
 def main() -> None:
     options = parse(Check, prog="check")
-    report(options.file)
+    if options.profile:
+        account(options.file, profiles.load(options.profile), options.pictures)
+    else:
+        report(options.file)
 
 
 def report(path: Path) -> None:
@@ -40,6 +52,31 @@ def report(path: Path) -> None:
         made = "" if check.metadata(model) else " It was not made by Isomer: only what export and the gate make does."
         raise CheckFailed(f"{path} does not meet the contract: {len(findings)} findings.{made}")
     progress.say(f"{path} meets the contract: any batch, any frame size, outputs in order")
+
+
+def account(path: Path, profile: Profile, source: Path | None) -> None:
+    """Say line by line what the file would do under a client that follows the profile.
+
+    Raises:
+        UserError: the file is absent or not ONNX, or there is no picture in the folder.
+        CheckFailed: the client would stop, or find less or nothing; every line has been printed.
+    """
+    model = check.load(path)
+    progress.say(f"{path} under: {profile.title} ({profile.source})")
+    lines = follow(model, profile, _pictures(source))
+    for line in lines:
+        progress.say(str(line))
+    harm = [line for line in lines if line.harm]
+    if harm:
+        raise CheckFailed(f"{path} is not for the client of {profile.name}: {len(harm)} of {len(lines)} lines")
+    progress.say(f"{path} does what the client of {profile.name} wants")
+
+
+def _pictures(source: Path | None) -> list[np.ndarray]:
+    """A picture, the first pictures of a folder, or drawn ones. uint8 [height, width, 3], RGB."""
+    if source is None:
+        return [shapes.draw(0, "test", index).pixels for index in range(MOST_PICTURES)]
+    return [load_rgb(one.path) for one in itertools.islice(sources(None, source), MOST_PICTURES)]
 
 
 def _describe(metadata: dict[str, str]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import behaviour
+import client
 import diagnosis
 import numpy as np
 import onnx
@@ -15,8 +16,9 @@ from onnxruntime import InferenceSession
 from session import open_session, run
 
 from isomer import contract as the_contract
-from isomer import evaluation, progress
+from isomer import evaluation, profiles, progress
 from isomer.contract import Core, Thresholds
+from isomer.dataset import shapes
 from isomer.graph import check
 from isomer.graph.assemble import class_columns
 from isomer.graph.parts import tail_alone, with_raw_outputs, with_thresholds
@@ -25,6 +27,7 @@ from isomer.native import Detections, to_coco
 RAW_LIMIT = 1e-4
 SCORE_LIMIT = 1e-6
 QUALITY_LIMIT = 0.002
+CLIENT_PICTURES = 4
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,24 @@ def contract(model: onnx.ModelProto) -> tuple[list[Check], bool]:
     if runs:
         findings = behaviour.check(model)
         runs = not any(finding.where == behaviour.DOES_NOT_RUN for finding in findings)
+        findings += _for_client(model)
     if not findings:
         return [Check(1, "contract", None, None, True)], True
     return [Check(1, "contract", None, None, False, str(finding)) for finding in findings], runs
+
+
+def _for_client(model: onnx.ModelProto) -> list[check.Finding]:
+    """What the client would stumble over that the model was made for, if it was made for one."""
+    name = check.metadata(model).get("profile")
+    if name is None:
+        return []
+    pictures = [shapes.draw(0, "test", index).pixels for index in range(CLIENT_PICTURES)]
+    lines = client.follow(model, profiles.load(name), pictures)
+    return [
+        check.Finding(f"profile {name}", f"{line.what}: the client {line.harm}")
+        for line in lines
+        if line.harm and line.harm != client.NOTHING
+    ]
 
 
 def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[Check]:

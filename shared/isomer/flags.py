@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from isomer.contract import Thresholds
+from isomer.profiles import NAMES as PROFILES
 
 T = TypeVar("T")
 
@@ -274,6 +275,7 @@ class Assemble(Run, Data):
     score_threshold: float = flag(Thresholds.score, "lowest score the model reports", least=0, most=1)
     iou_threshold: float = flag(Thresholds.iou, "overlap above which the lower score is dropped", least=0, most=1)
     max_detections: int = flag(Thresholds.max_detections, "most detections per picture", least=1)
+    profile: str | None = flag(None, "client that the model is for: channels, class order, threshold", choices=PROFILES)
 
 
 @dataclass(frozen=True)
@@ -323,9 +325,11 @@ class Parity(Data):
 
 @dataclass(frozen=True)
 class Check:
-    """Check any ONNX file against the contract."""
+    """Check any ONNX file against the contract, or say what it would do under a client that follows a profile."""
 
     file: Path = required("ONNX file", positional=True)
+    profile: str | None = flag(None, "client to follow, instead of the contract", choices=PROFILES)
+    pictures: Path | None = flag(None, "picture or folder that the client is fed [default: drawn ones]")
 
 
 @dataclass(frozen=True)
