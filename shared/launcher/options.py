@@ -48,6 +48,20 @@ class Weights(Fetch, Json, Engine):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Runs(Json):
+    """List the training runs: state, best mAP, time, model, dataset."""
+
+    run: str | None = flag(None, "show this one, with its config, provenance and curves")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tensorboard(Engine):
+    """Show the curves of all runs in a browser on this machine, until Ctrl-C."""
+
+    port: int = flag(6006, "port on this machine", least=1, most=65535)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Test(Engine, Image):
     """Check style, run the host's tests and the images' own."""
 

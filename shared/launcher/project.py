@@ -16,6 +16,7 @@ from isomer.volume import Volume
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "images"
 STATE = ROOT / ".isomer"  # what the launcher makes for itself: environments
+WANTED = "requirements.in"
 LOCK = "requirements.lock"
 CPU_LOCK = "requirements.cpu.lock"
 

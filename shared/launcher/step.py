@@ -30,6 +30,7 @@ class Step:
         device: auto, cpu or gpu, as the user asked.
         network: whether the step downloads.
         program: what runs instead of python (a shell).
+        port: that programs on this machine, and no others, reach the step at.
         tests: give the step the repository's tests, and run it where they are found.
     """
 
@@ -39,6 +40,7 @@ class Step:
     device: str = "auto"
     network: bool = False
     program: str = "python"
+    port: int | None = None
     tests: bool = False
 
     def reads(self) -> list[Path]:

@@ -13,7 +13,8 @@ class StepFailed(UserError):
     """A step ended with an exit code that is not 0; the verb ends with the same."""
 
     def __init__(self, step: Step, code: int) -> None:
-        super().__init__(f"{step.argv[0] if step.argv else step.program} ({step.image}) ended with exit code {code}")
+        what = step.argv[0] if step.argv and step.program == "python" else step.program
+        super().__init__(f"{what} ({step.image}) ended with exit code {code}")
         self.exit_code = code
 
 

@@ -8,6 +8,7 @@
     describe(image)          what there is of it, in words
     is_ready(image, device)  whether it is there and fits
     IN_BACKGROUND            whether prepare may go on while another step runs
+    LISTEN                   the address that a step with a port listens on
     run(step)                run a step to its end in a prepared environment, and give its exit code
 
 Each stops its step when the launcher is interrupted or terminated.

@@ -17,6 +17,7 @@ from launcher.process import Command
 from launcher.step import Output, Step, provenance
 
 NAME = "docker"
+LISTEN = "0.0.0.0"  # inside a container, whose port is given to 127.0.0.1 of this machine alone
 IN_BACKGROUND = False  # a build says much, and takes the whole processor
 INSIDE = Path("/opt/isomer")  # the repository's place in an image
 DATA_INSIDE = Path("/data")
@@ -142,6 +143,8 @@ def command(step: Step, name: str) -> Command:
             if ":" in str(path):
                 raise UserError(f"Docker cannot mount a path with a colon: {path}")
             options += ["--volume", f"{path}:{inside(path)}{mode}"]
+    if step.port:
+        options += ["--publish", f"127.0.0.1:{step.port}:{step.port}"]
     env = {key: _seen(value) for key, value in step.env.items()}
     if step.tests:
         env["ISOMER_SCRIPTS"] = str(INSIDE / "images" / step.image)

@@ -24,6 +24,7 @@ from launcher.process import Command
 from launcher.step import Step, provenance
 
 NAME = "venv"
+LISTEN = "127.0.0.1"
 IN_BACKGROUND = True  # uv says little, and downloads more than it works
 VENVS = project.STATE / "venvs"
 MARKER = "complete"
