@@ -28,7 +28,6 @@ def main() -> None:
     say(f"export {run.name}")
     with files.replacing(run.core_onnx) as temporary:
         onnx_export.write(inference.core, temporary)
-        onnx_export.check(temporary, inference.size)
     core = contract.Core(
         framework="torch",
         architecture=inference.detector.name,

@@ -1,4 +1,4 @@
-"""The core as one ONNX file of the contract's opset and IR version."""
+"""A core as one ONNX file of the contract's opset and IR version."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import onnx
 import torch
 from models.base import Core
+from torch import nn
 
 from isomer import contract
 from isomer.errors import CheckFailed
@@ -17,10 +18,23 @@ TRACED_BATCH = 2  # the exporter takes an axis of one for a constant
 
 
 def write(core: Core, path: Path) -> None:
-    """Export the core with a dynamic batch; float32, in evaluation mode, on the CPU, in one file."""
+    """Export a trained detector's core; raises CheckFailed where what was written is not as it was asked for."""
+    size = core.detector.size
+    onnx.save(export(core, size, size), path)
+
+
+def export(core: nn.Module, height: int, width: int) -> onnx.ModelProto:
+    """The core with a dynamic batch for inputs of height × width pixels; float32, in evaluation mode, in one file.
+
+    Args:
+        core: normalised images float32 [N, 3, height, width] to boxes [N, A, 4] and scores [N, A, classes].
+
+    Raises:
+        CheckFailed: the exporter wrote something else than was asked for.
+    """
     # a copy: native predictions go on on the device
     core = copy.deepcopy(core).to("cpu", torch.float32).eval()
-    images = torch.zeros(TRACED_BATCH, 3, core.detector.size, core.detector.size)
+    images = torch.zeros(TRACED_BATCH, 3, height, width)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -39,12 +53,12 @@ def write(core: Core, path: Path) -> None:
     model.ir_version = contract.IR_VERSION
     for part in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, model.graph):
         part.ClearField("metadata_props")
-    onnx.save(model, path)
+    check(model, height, width)
+    return model
 
 
-def check(path: Path, size: int) -> None:
+def check(model: onnx.ModelProto, height: int, width: int) -> None:
     """Look at what was written: the exporter may write something else than was asked for, with only a warning."""
-    model = onnx.load(path)
     onnx.checker.check_model(model, full_check=True)
     opsets = {entry.domain: entry.version for entry in model.opset_import if entry.version}
     outside = sorted({node.domain for node in model.graph.node} - {"", "ai.onnx"})
@@ -55,7 +69,7 @@ def check(path: Path, size: int) -> None:
         f"IR version {model.ir_version}, not {contract.IR_VERSION}": model.ir_version != contract.IR_VERSION,
         f"operators of {outside}": outside,
         f"a frozen batch of {shape[0]}": not isinstance(shape[0], str),
-        f"input shape {shape[1:]}": shape[1:] != [3, size, size],
+        f"input shape {shape[1:]}": shape[1:] != [3, height, width],
         "weights in another file": any(weight.external_data for weight in model.graph.initializer),
     }
     found = [what for what, holds in wrong.items() if holds]

@@ -25,7 +25,7 @@ def test_size(word, sides):
 
 @pytest.mark.parametrize("word", ("0", "240×320", "big", "240x", "-3", "99999"))
 def test_what_is_no_size(word):
-    with pytest.raises(UserError, match="--size .*HEIGHTxWIDTH"):
+    with pytest.raises(UserError, match=r"--size .*HEIGHTxWIDTH"):
         asked.size(options(size=word))
 
 
