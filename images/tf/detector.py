@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+import tensors
 from architectures import ARCHITECTURES
 from inputs import normalise, resize
 from model import Core, Task
@@ -15,7 +16,7 @@ from isomer.contract import Thresholds
 from isomer.native import Detections
 from isomer.run import RunFolder
 
-WEIGHTS = "last.h5"  # "last.weights.h5" would be another format to Keras
+WEIGHTS = "last.h5"
 
 
 class Detector:
@@ -36,8 +37,7 @@ class Detector:
 def load(run: RunFolder, weights: Path, classes: int) -> Detector:
     """The detector of a trained run."""
     core = Core(task(run, classes))
-    core.model.built = True  # its parts are, which Keras does not see from outside
-    core.model.load_weights(weights)
+    tensors.restore(core.model, weights)
     return Detector(core)
 
 

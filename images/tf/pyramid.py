@@ -1,16 +1,18 @@
 """A feature pyramid for any image size.
 
 The Model Garden's FPN doubles a level to add it to the one below, so every size must be a multiple of 2**max_level and
-its parser pads pictures until it is. Here a level of odd size is doubled and cut to fit: nothing is padded. Layers are
-the same and in the same order, so that the Model Garden's checkpoints fit.
+its parser pads pictures until it is. Here a level of odd size is doubled and cut to fit: nothing is padded. Layers have
+the same names, so that the Model Garden's checkpoints fit.
 """
 
 from __future__ import annotations
 
 import tensorflow as tf
 import tf_keras
+from architectures import MIN_LEVEL
 from official.modeling import tf_utils
 from official.vision.configs.retinanet import RetinaNet
+from official.vision.modeling.decoders.fpn import FPN
 from official.vision.ops.spatial_transform_ops import nearest_upsampling
 
 
@@ -32,7 +34,7 @@ def feature_pyramid(specs: dict[str, tf.TensorShape], config: RetinaNet) -> tf_k
         initializer = {} if fpn.use_separable_conv else {"kernel_initializer": "VarianceScaling"}
         return kind(fpn.num_filters, kernel_size, strides=strides, padding="same", name=name, **initializer)
 
-    activation = tf_utils.get_activation(norm.activation)
+    activation = tf_utils.get_activation(norm.activation, use_keras_layer=True)
     inputs = {level: tf_keras.Input(shape=shape[1:]) for level, shape in specs.items()}
     levels = sorted(int(level) for level in specs)
     maps = {level: convolution(f"lateral_{level}", 1)(inputs[str(level)]) for level in levels}
@@ -51,3 +53,11 @@ def feature_pyramid(specs: dict[str, tf.TensorShape], config: RetinaNet) -> tf_k
         for level, features in maps.items()
     }
     return tf_keras.Model(inputs, outputs, name="feature_pyramid")
+
+
+def layer_names(levels: int) -> list[str]:
+    """The names of a pyramid's layers with weights, for so many levels above MIN_LEVEL and with it, in the order that
+    the Model Garden's checkpoints number them."""
+    specs = {str(level): tf.TensorShape([None, size, size, 1]) for level, size in ((3, 16), (4, 8), (5, 4))}
+    stock = FPN(specs, min_level=MIN_LEVEL, max_level=MIN_LEVEL + levels - 1, num_filters=1)
+    return [layer.name for layer in stock.layers if layer.weights]

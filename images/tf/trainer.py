@@ -10,6 +10,7 @@ from pathlib import Path
 import device
 import orbit
 import tensorflow as tf
+import tensors
 import tf_keras
 import weights
 from absl import logging
@@ -155,7 +156,7 @@ def _train(
             raise
     trained = run.checkpoints / WEIGHTS
     with files.replacing(trained) as temporary:
-        core.model.save_weights(temporary, save_format="h5")
+        tensors.save(core.model, temporary, model=options.model, size=options.size, classes=dataset.classes)
     # from the log, because the run may have been killed between its last evaluation and here
     last = next(line for line in reversed(run.metrics()) if line["split"] == "val")
     metrics = {key: value for key, value in last.items() if key not in ("step", "epoch", "split")}
