@@ -47,6 +47,7 @@ def flag(
     name_or_path: bool = False,
     words: tuple[str, ...] = (),
     free: bool = False,
+    heading: str | None = None,
 ) -> Any:
     """A dataclass field that is a flag.
 
@@ -57,6 +58,7 @@ def flag(
         name_or_path: a word that names a dataset or a run, or a path where there is none of that name.
         words: what it may also be, and is then no path, whatever lies there.
         free: changes how fast a run goes or what is said of it, not what comes out: it may differ on resuming.
+        heading: stands in the help above this flag and those after it.
     """
     metadata = {
         "help": help,
@@ -69,6 +71,7 @@ def flag(
         "name_or_path": name_or_path,
         "words": words,
         "free": free,
+        "heading": heading,
     }
     return field(default=default, metadata=metadata)
 
@@ -152,7 +155,9 @@ class Train(Device, Run, Data):
     recipe of the model or by what has been fetched, and config.json holds what was settled on.
     """
 
-    model: str | None = flag(None, "architecture, see the verb models [default: the framework's SSD for mobiles]")
+    model: str | None = flag(
+        None, "architecture, see the verb models [default: the framework's SSD for mobiles]", heading="model"
+    )
     weights: str | None = flag(
         None,
         "where the weights come from: coco, imagenet, none, a file, or a run"
@@ -168,10 +173,10 @@ class Train(Device, Run, Data):
         least=96,
         most=2048,
     )
-    epochs: int = flag(10, "times through the training pictures", least=1)
+    epochs: int = flag(10, "times through the training pictures", least=1, heading="length")
     steps: int | None = flag(None, "steps (updates of the weights), instead of --epochs", least=1)
     batch: int = flag(16, "pictures per step, over all devices and nodes together", least=1)
-    lr: float | None = flag(None, "peak learning rate [default: the model's recipe]", least=0)
+    lr: float | None = flag(None, "peak learning rate [default: the model's recipe]", least=0, heading="optimizer")
     # cosine: reaches its best at the last step whatever the length; the others are for repeating published recipes
     schedule: str = flag("cosine", "how the learning rate falls after the warm-up", choices=SCHEDULES)
     warmup: float | None = flag(None, "share of the steps in which it rises [default: the recipe's]", least=0, most=0.9)
@@ -182,26 +187,39 @@ class Train(Device, Run, Data):
     )
     freeze: str | None = flag(None, "what stays as it was loaded: backbone, or its first N stages [default: nothing]")
     # light: what is right for every camera. ssd's crops want long runs: they hurt those of a few hundred steps.
-    augment: str = flag("light", "light: mirrored, other light; ssd: also zoomed out and cropped", choices=AUGMENTS)
+    augment: str = flag(
+        "light", "light: mirrored, other light; ssd: also zoomed out and cropped", choices=AUGMENTS, heading="pictures"
+    )
     balance: bool = flag(False, "show pictures of rare classes more often (repeat factor sampling)")
-    amp: bool = flag(False, "mixed precision: bfloat16, or float16 on GPUs that have no other")
+    amp: bool = flag(
+        False, "mixed precision: bfloat16, or float16 on GPUs that have no other", heading="speed and memory"
+    )
     accumulate: int = flag(1, "batches per step whose gradients are summed up: saves memory", least=1)
     workers: int = flag(2, "processes (tf: threads) that read pictures, on every device", least=0, free=True)
     cache: str = flag(
         "auto", "decoded pictures are kept in memory, if they fit (auto) or always", choices=CACHES, free=True
     )
-    seed: int = flag(0, "seed of weights, data order and augmentation", least=0)
+    seed: int = flag(0, "seed of weights, data order and augmentation", least=0, heading="repeating")
     deterministic: bool = flag(False, "only operations that give the same bits each time; slower on GPUs")
-    early_stop: int | None = flag(None, "stop after so many evaluations without a better mAP", least=1)
+    early_stop: int | None = flag(
+        None, "stop after so many evaluations without a better mAP", least=1, heading="evaluations and checkpoints"
+    )
     eval_every: float | None = flag(None, "epochs between evaluations [default: four in all]", least=0.01)
     keep: int = flag(1, "checkpoints kept besides the best; more are for going back by hand", least=1, free=True)
     resume: bool = flag(
-        False, "go on with the run as its config.json has it; an error where there is no such run", free=True
+        False,
+        "go on with the run as its config.json has it; an error where there is no such run",
+        free=True,
+        heading="going on",
     )
     fresh: bool = flag(False, "throw the run's folder away and start anew", free=True)
-    devices: int | None = flag(None, "GPUs, or with --device cpu processes, on each node [default: 1]", least=1)
+    devices: int | None = flag(
+        None, "GPUs, or with --device cpu processes, on each node [default: 1]", least=1, heading="several devices"
+    )
     nodes: int = flag(1, "machines that train together; each is started with the same command", least=1)
-    logger: str = flag("tensorboard", "where the curves go besides metrics.jsonl", choices=LOGGERS, free=True)
+    logger: str = flag(
+        "tensorboard", "where the curves go besides metrics.jsonl", choices=LOGGERS, free=True, heading="other"
+    )
     config: Path | None = flag(None, "JSON or TOML file of flags, such as a run's config.json", free=True)
 
 
@@ -373,18 +391,21 @@ def help_text(item: dataclasses.Field) -> str:
 def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:
     """The argument parser of a flag dataclass; what is not given is not in its result."""
     made = argparse.ArgumentParser(prog=prog, description=cls.__doc__, allow_abbrev=False)
+    group = made
     for item in fields(cls):
+        if item.metadata["heading"]:
+            group = made.add_argument_group(item.metadata["heading"])
         kind = value_type(cls, item.name)
         common = {"help": help_text(item).replace("%", "%%"), "default": argparse.SUPPRESS}
         if item.metadata["positional"]:
             # argparse converts the default of an optional positional: SUPPRESS, being a word, would be checked like one
             optional = {} if is_required(item) else {"nargs": "?", "default": item.default}
-            made.add_argument(item.name, type=_converter(kind, item), **common | optional)
+            group.add_argument(item.name, type=_converter(kind, item), **common | optional)
         elif kind is bool:
-            made.add_argument(option(item.name), action="store_true", **common)
+            group.add_argument(option(item.name), action="store_true", **common)
         else:
             repeated = {"action": "append"} if item.metadata["repeatable"] else {}
-            made.add_argument(
+            group.add_argument(
                 option(item.name),
                 type=_converter(kind, item),
                 metavar=item.name.upper(),

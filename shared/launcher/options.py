@@ -23,7 +23,7 @@ class Image:
 class Pipeline(Train, Engine):
     """The main job: train, export, compare, report."""
 
-    frameworks: str | None = flag(None, "frameworks, with commas [default: all]")
+    frameworks: str | None = flag(None, "frameworks, with commas [default: all]", heading="pipeline")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
 
 

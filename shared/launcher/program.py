@@ -44,14 +44,18 @@ class Inv(Program):
         items = made.body.flag_items
         words = "".join(f" {item.name.upper()}" for item in items if item.metadata["positional"])
         print(f"Usage: ./inv {name}{words} [--flag VALUE …]\n\n  {made.__doc__}\n")
-        rows = []
+        groups: dict[str, list[tuple[str, str]]] = {}
+        heading = "flags"
         for item in items:
             value = "" if item.type == "bool" else f" {item.name.upper()}"
             shown = item.name.upper() if item.metadata["positional"] else flags.option(item.name) + value
-            rows.append((shown, flags.help_text(item)))
-        if rows:
-            print("Flags:")
-            self.print_columns(rows)
+            heading = item.metadata["heading"] or heading
+            groups.setdefault(heading, []).append((shown, flags.help_text(item)))
+        # of one width, so that the columns of all groups stand below each other
+        width = max((len(shown) for rows in groups.values() for shown, _ in rows), default=0)
+        for heading, rows in groups.items():
+            print(f"{heading.capitalize()}:")
+            self.print_columns([(shown.ljust(width), text) for shown, text in rows])
 
 
 def explain(error: ParseError, verbs: list[str]) -> str:
