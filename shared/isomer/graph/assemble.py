@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, compose, helper, inliner
 
 from isomer import contract
 from isomer.contract import Core, Thresholds
@@ -122,7 +122,7 @@ def _prepared(model: onnx.ModelProto, core: Core) -> onnx.ModelProto:
     if problems:
         raise CheckFailed(f"core.onnx is not a core ({'; '.join(problems)}): export again")
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        model = inliner.inline_local_functions(model)
     copy = compose.add_prefix(model, CORE_PREFIX)
     renamed = {f"{CORE_PREFIX}{contract.CORE_INPUT}": contract.CORE_INPUT}
     for node in nodes(copy.graph):
