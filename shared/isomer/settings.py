@@ -6,15 +6,17 @@ Everything that can be wrong with them is said here, before a framework is loade
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from isomer import catalogue, flags
 from isomer.catalogue import Model
 from isomer.errors import UserError, unknown
 from isomer.flags import FREE, SMALL_SIZE, Train
+from isomer.pretrained import NONE
 from isomer.run import SETTLED_ELSEWHERE, RunFolder
 from isomer.volume import Volume, default_run
 
@@ -33,15 +35,19 @@ def settle(framework: str, models: dict[str, Model], volume: Volume, argv: list[
     """
     parser = flags.parser(Train, f"train-{framework}")
     typed = flags.given(Train, parser, flags.arguments(argv))
-    if typed.get("resume") and typed.get("fresh"):
-        raise UserError("--resume and --fresh cannot both be given")
     if typed.get("steps") and typed.get("epochs"):
         raise UserError("--steps and --epochs cannot both be given: each says how long the run is")
     if "config" in typed:
-        typed = _over(typed, flags.given(Train, parser, _argv_of_file(typed["config"])))
+        typed = _over(typed, read(typed["config"]))
+    if typed.get("resume") and typed.get("fresh"):
+        raise UserError("--resume and --fresh cannot both be given")
     config = Train(**typed)
     run = RunFolder(volume.runs / (config.run or default_run(config.data, framework)))
     saved = {} if config.fresh or not (run.path / "config.json").is_file() else run.config()
+    if saved and saved["framework"] != framework:
+        raise UserError(
+            f"run {run.name!r} was trained with {saved['framework']}, not with {framework}: give another --run"
+        )
     if config.resume:
         if not saved:
             raise UserError(f"--resume: there is no run {run.name!r} to go on with; leave --resume out to start it")
@@ -51,9 +57,9 @@ def settle(framework: str, models: dict[str, Model], volume: Volume, argv: list[
         key: saved[key] for key in ("model", "weights", "size") if getattr(config, key) is None and key in saved
     }
     config = dataclasses.replace(config, **open_ones)
-    model = catalogue.choose(models, config.model)
+    model = catalogue.choose(models, config.model, config.weights)
     weights = config.weights or _fetched(model, volume)
-    size = config.size or (SMALL_SIZE if weights == "none" else model.size)
+    size = config.size or (SMALL_SIZE if weights == NONE else _size_of(weights, volume) or model.size)
     return dataclasses.replace(config, model=model.name, weights=weights, size=size)
 
 
@@ -65,11 +71,21 @@ def _over(upper: dict[str, Any], lower: dict[str, Any]) -> dict[str, Any]:
 def _fetched(model: Model, volume: Volume) -> str:
     """The word of --weights when it is not given."""
     coco = model.weights.get("coco")
-    return "coco" if coco and (volume.weights / coco.file_name).is_file() else "none"
+    return "coco" if coco and (volume.weights / coco.file_name).is_file() else NONE
 
 
-def _argv_of_file(path: Path) -> list[str]:
-    """The flags in a JSON or TOML file as a command line; what config.json holds beside flags is passed over."""
+def _size_of(weights: str, volume: Volume) -> int | None:
+    """The input size of the run that --weights names, if it names one."""
+    run = RunFolder(volume.runs / weights)
+    return run.config()["size"] if (run.path / "config.json").is_file() else None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The flags in a JSON or TOML file, by name; what config.json holds beside flags is passed over.
+
+    Raises:
+        UserError: it is no such file, or one of its flags or values is not allowed; the message names both.
+    """
     try:
         text = path.read_text()
         values: dict[str, Any] = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
@@ -77,8 +93,21 @@ def _argv_of_file(path: Path) -> list[str]:
         raise UserError(f"--config {path}: {error}; it must be a JSON file, or a TOML file named *.toml") from None
     if not isinstance(values, dict):
         raise UserError(f'--config {path}: it must hold flags by name, like {{"epochs": 20}}')
-    values = {key.replace("-", "_"): value for key, value in values.items()}
+    values = {key.replace("-", "_"): value for key, value in values.items() if value is not None}
     allowed = {item.name for item in dataclasses.fields(Train)} - {"config"}
-    for key in values.keys() - allowed - SETTLED_ELSEWHERE:
-        raise UserError(f"--config {path}: {unknown('flag', key, allowed)}")
-    return flags.to_argv(Train, {key: value for key, value in values.items() if key in allowed})
+    for key in values:
+        if key not in allowed | SETTLED_ELSEWHERE:
+            raise UserError(f"--config {path}: {unknown('flag', key, allowed)}")
+    values = {key: value for key, value in values.items() if key in allowed}
+    for key, value in values.items():
+        is_switch = flags.value_type(Train, key) is bool
+        if is_switch != isinstance(value, bool) or isinstance(value, dict | list):
+            expected = "true or false" if is_switch else "one word or number"
+            raise UserError(f"--config {path}: {flags.option(key)} is {json.dumps(value, default=str)}, not {expected}")
+    parser = flags.parser(Train)
+    parser.error = functools.partial(_refuse, path)
+    return flags.given(Train, parser, flags.to_argv(Train, values))
+
+
+def _refuse(path: Path, message: str) -> NoReturn:
+    raise UserError(f"--config {path}: {message.removeprefix('argument ')}")

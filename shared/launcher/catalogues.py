@@ -9,6 +9,7 @@ from pathlib import Path
 from isomer import catalogue
 from isomer.catalogue import Model, Pretrained
 from isomer.errors import UserError, known
+from isomer.flags import KINDS
 from launcher import project
 
 
@@ -64,3 +65,26 @@ def published(framework: str | None, wanted: Iterable[str], kind: str | None) ->
         if all(item.model.name != name for item in found):
             raise UserError(f"--model {name}: no {f'{kind} ' if kind else ''}weights are published for it")
     return found
+
+
+def check_trainable(framework: str, model: str | None, weights: str | None) -> None:
+    """Refuse before anything starts what an image would refuse when its turn comes.
+
+    Args:
+        model, weights: what --model and --weights say.
+
+    Raises:
+        UserError: the image has no such model, or no such published weights for it, or they are not fetched.
+    """
+    if framework not in frameworks():
+        return
+    try:
+        chosen = catalogue.choose(catalogue.load(project.IMAGES / framework), model)
+    except UserError as error:
+        raise UserError(f"{framework}: {error}; --frameworks names those that take part") from None
+    if weights not in KINDS:
+        return
+    if weights not in chosen.weights:
+        raise UserError(f"--weights {weights}: none are published for {framework}'s {chosen.name}")
+    if not Published(framework, chosen, weights, chosen.weights[weights]).is_here:
+        raise UserError(f"--weights {weights}: not fetched yet; ./inv weights --model {chosen.name} --kind {weights}")

@@ -10,16 +10,17 @@ from dataclasses import dataclass, fields
 from functools import partial
 from types import ModuleType
 
-from isomer import flags
 from isomer.errors import CheckFailed, UserError
 from isomer.flags import Train
-from launcher import engines, exporting, process, project, steps
+from launcher import catalogues, engines, exporting, process, project, steps, verbs
 from launcher.exporting import TOOLS
+from launcher.options import Pipeline
 from launcher.state import State, gap
 from launcher.step import Step, script
 from launcher.verbs import Parsed
 
 DRAWN = "shapes"  # the dataset that is made when it is not there
+TRAINING = {item.name for item in fields(Train)} - {"run"}
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ def run(given: Parsed) -> None:
         state.volume.dataset(options.data)
     engine = engines.choose(options.engine)
     engines.check_device(engine, options.device)
+    for name in state.frameworks:
+        if not (options.config or state.is_trained(name, _training(options))):
+            catalogues.check_trainable(name, options.model, options.weights)
     stages = plan(state, given)
     start = time.monotonic()
     worked = [_go_through(engine, stage, f"[{number}/{len(stages)}]", stages) for number, stage in enumerate(stages, 1)]
@@ -57,10 +61,9 @@ def run(given: Parsed) -> None:
 
 def plan(state: State, given: Parsed) -> list[Stage]:
     """The stages of the main job, in order."""
-    train = {item.name for item in fields(Train)} - {"run"}
-    typed = {key: value for key, value in given.typed.items() if key in train}
-    argv = flags.to_argv(Train, typed)
-    config = Train(**{key: getattr(given.flags, key) for key in train})
+    typed = {key: value for key, value in given.typed.items() if key in TRAINING}
+    argv = verbs.parse(Train, "pipeline", typed).argv
+    config = _training(given.flags)
     data = ["--data", state.data]
     device = {"device": typed["device"]} if "device" in typed else {}
 
@@ -77,6 +80,11 @@ def plan(state: State, given: Parsed) -> list[Stage]:
     stages.append(Stage("parity", partial(state.is_compared, given.flags.max_gap), [compare]))
     stages.append(Stage("report", state.is_reported, [script(TOOLS, "report", data)]))
     return stages if state.data == DRAWN else stages[1:]
+
+
+def _training(options: Pipeline) -> Train:
+    """The flags that every training is given."""
+    return Train(**{key: getattr(options, key) for key in TRAINING})
 
 
 def _go_through(engine: ModuleType, stage: Stage, number: str, stages: list[Stage]) -> bool:

@@ -8,7 +8,8 @@ import pytest
 from invoke import Exit, MockContext
 
 import tasks
-from launcher import project
+from isomer.errors import UserError
+from launcher import catalogues, project
 
 RED = """
 [small]
@@ -145,3 +146,25 @@ def test_what_is_not_published_is_said_before_anything_runs(data, fetched, words
         call("weights", **words)
     assert stopped.value.code == 2 and says in stopped.value.message
     assert fetched == []
+
+
+@pytest.mark.parametrize(
+    ("framework", "model", "weights", "says"),
+    [
+        ("blue", "small", None, "blue: unknown --model 'small'. Known: bare, large; --frameworks names"),
+        ("blue", None, "coco", "--weights coco: none are published for blue's large"),
+        ("red", "small", "coco", "not fetched yet; ./inv weights --model small --kind coco"),
+        ("red", "small", "imagenet", None),
+        ("red", None, "mine.pth", None),
+        ("tools", "anything", "coco", None),
+    ],
+)
+def test_what_a_training_would_refuse_is_known_before(data, framework, model, weights, says):
+    (data / "weights").mkdir(parents=True)
+    (data / "weights" / "backbone.h5").touch()
+    if says is None:
+        catalogues.check_trainable(framework, model, weights)
+        return
+    with pytest.raises(UserError) as refused:
+        catalogues.check_trainable(framework, model, weights)
+    assert says in str(refused.value)

@@ -239,3 +239,19 @@ def test_a_failed_training_stops_it_with_its_code(venv_engine, finished, monkeyp
     with pytest.raises(Exit) as stopped:
         pipeline()
     assert stopped.value.code == 3
+
+
+def test_a_file_of_flags_is_handed_on_as_a_file(commands, docker_engine, data, tmp_path):
+    """In a container it must be mounted."""
+    (tmp_path / "flags.json").write_text("{}")
+    with pytest.raises(Exit):  # no step leaves anything here
+        tasks.namespace["pipeline"](MockContext(), config=str(tmp_path / "flags.json"), frameworks="torch")
+    trained = next(command for command in commands if "train.py" in command.argv)
+    assert f"{tmp_path / 'flags.json'}" in trained.argv[trained.argv.index("--config") + 1]
+    assert any(word.startswith(str(tmp_path)) and word.endswith(":ro") for word in trained.argv)
+
+
+def test_a_model_that_one_framework_has_not_is_refused_before_anything_runs(commands, venv_engine):
+    with pytest.raises(Exit, match="tf: unknown --model 'ssdlite320_mobilenet_v3_large'"):
+        tasks.namespace["pipeline"](MockContext(), model="ssdlite320_mobilenet_v3_large")
+    assert commands == []
