@@ -14,11 +14,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from isomer import priors
 from isomer.errors import UserError
-from models import priors
+from isomer.priors import Shapes
 from models import pytorch_ssd_layers as layers
 from models.base import Outputs
-from models.priors import Shapes
 from models.ssd import SsdDetector
 
 BOX = 4

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from models import priors
+from isomer import priors
 from models import pytorch_ssd_layers as layers
 from models.pytorch_ssd import Parts, PytorchSsd, Tap, conv3
 
