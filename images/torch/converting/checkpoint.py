@@ -9,6 +9,7 @@ from __future__ import annotations
 import pickle
 import re
 import zipfile
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +57,14 @@ def _open(path: Path) -> Any:
     names = pickles.of_file(path)
     pickles.refuse(path, names)
     # torch decides about its own names
-    inert = [(_Nothing, name) for name in names.plain if not name.startswith(("torch.", "torchvision."))]
-    allowed = {f"{one.__module__}.{one.__qualname__}" for one in (dict, set)}
+    others = [name for name in names.plain if not name.startswith(("torch.", "torchvision.")) and name not in _MADE]
     try:
-        with torch.serialization.safe_globals([entry for entry in inert if entry[1] not in _KEPT | allowed]):
+        with torch.serialization.safe_globals([(_stand_in(name), _renamed(name)) for name in others]):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         wanted = _GLOBAL.search(str(error))
-        what = f"it wants {wanted[1]}" if wanted else str(error).splitlines()[0]
+        said = str(error).partition("WeightsUnpickler error:")[2].strip() or str(error)
+        what = f"it wants {wanted[1]}" if wanted else said.splitlines()[0]
         raise UserError(
             f"{path.name} is more than weights ({what}), and opening it would run code: it was not opened. Where it "
             "was made, load it and save its weights alone: torch.save(model.state_dict(), 'weights.pth')"
@@ -75,21 +76,50 @@ def _open(path: Path) -> Any:
 
 
 # What weights_only itself makes, as it should be.
-_KEPT = {"collections.OrderedDict", "collections.Counter", "_codecs.encode", "builtins.set", "builtins.dict"}
-_KEPT |= {"__builtin__.set", "__builtin__.dict", "builtins.bytearray", "__builtin__.bytearray", "builtins.complex"}
+_MADE = {"collections.OrderedDict", "collections.Counter", "_codecs.encode"}
+_MADE |= {f"{module}.{name}" for module in ("builtins", "__builtin__") for name in ("set", "bytearray", "complex")}
+_OLD_BUILTINS = {"long": "int", "unicode": "str", "xrange": "range"}
 
 
-class _Nothing(dict):
-    """Stands in for settings of any class: made of anything, keeps nothing."""
+class _Entries:
+    """Stands in for settings of any class: an empty dictionary, which takes entries and attributes."""
 
-    def __new__(cls, *_, **__) -> _Nothing:
+    def __new__(cls, *_, **__) -> OrderedDict:
+        return OrderedDict()
+
+
+class _Rows:
+    """Stands in for anything that is filled like a list."""
+
+    def __new__(cls, *_, **__) -> list:
+        return []
+
+
+class _Number:
+    """Stands in for NumPy's numbers and their types, whose state is a tuple."""
+
+    def __new__(cls, *_, **__) -> _Number:
         return super().__new__(cls)
 
     def __init__(self, *_, **__) -> None:
-        super().__init__()
+        pass
 
     def __setstate__(self, _: Any) -> None:
         pass
+
+
+def _renamed(name: str) -> str:
+    """A name as torch looks it up: Python 2's builtins under today's names."""
+    if not name.startswith("__builtin__."):
+        return name
+    name = name.removeprefix("__builtin__.")
+    return f"builtins.{_OLD_BUILTINS.get(name, name)}"
+
+
+def _stand_in(name: str) -> type:
+    if name.startswith("numpy"):
+        return _Number
+    return _Rows if name == "collections.deque" else _Entries
 
 
 def _state_dicts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[Weights]:

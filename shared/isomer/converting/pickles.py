@@ -31,7 +31,8 @@ ACTING = _words(
     "timeit cProfile profile pip pydoc types operator functools inspect"
 )
 HARMLESS_BUILTINS = _words(
-    "set frozenset dict list tuple int float bool complex bytes bytearray str slice range object"
+    "set frozenset dict list tuple int float bool complex bytes bytearray str slice range object "
+    "long unicode xrange"  # Python 2's names, which today's Pythons pickle too
 )
 # What checkpoints hold beside tensors; `weights_only` has the last word on them.
 PLAIN = _words(
