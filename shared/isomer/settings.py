@@ -58,6 +58,8 @@ def settle(framework: str, models: dict[str, Model], volume: Volume, argv: list[
     }
     config = dataclasses.replace(config, **open_ones)
     model = catalogue.choose(models, config.model, config.weights)
+    if config.freeze:
+        model.check_freeze(config.freeze)
     weights = config.weights or _fetched(model, volume)
     size = config.size or (SMALL_SIZE if weights == NONE else _size_of(weights, volume) or model.size)
     return dataclasses.replace(config, model=model.name, weights=weights, size=size)
