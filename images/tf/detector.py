@@ -11,9 +11,8 @@ from architectures import ARCHITECTURES
 from inputs import normalise, resize
 from model import Core, Task
 from recipe import Recipe
+from suppression import nms as nms
 
-from isomer.contract import Thresholds
-from isomer.native import Detections
 from isomer.run import RunFolder
 
 WEIGHTS = "last.h5"
@@ -45,17 +44,3 @@ def task(run: RunFolder, classes: int) -> Task:
     """The task of a run, as its config.json has it."""
     config = run.config()
     return Task(ARCHITECTURES[config["model"]], config["size"], classes, Recipe(**config["recipe"]))
-
-
-def nms(boxes: np.ndarray, scores: np.ndarray, thresholds: Thresholds) -> Detections:
-    """TensorFlow's NMS class by class, as isomer.native.Nms."""
-    kept = []
-    for column in np.flatnonzero((scores > thresholds.score).any(axis=0)):
-        chosen = tf.image.non_max_suppression(
-            boxes, scores[:, column], thresholds.max_detections, thresholds.iou, thresholds.score
-        )
-        kept += [(anchor, column) for anchor in chosen.numpy()]
-    anchors, columns = np.array(kept, int).reshape(-1, 2).T
-    found = scores[anchors, columns]
-    best = np.argsort(-found, kind="stable")[: thresholds.max_detections]
-    return Detections(boxes[anchors[best]], columns[best] + 1, found[best])

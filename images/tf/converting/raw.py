@@ -1,0 +1,135 @@
+"""Where a detector's graph holds decoded boxes and scores of all anchors: the place to cut it, before its NMS.
+
+Not by names: of all tensors after the last layer that depend on the picture, those whose values are boxes (corners in
+order) and scores (0...1) of equally many anchors, the latest of each before the NMS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from converting.graphs import CONTROL, LAYERS, NMS, Graph, split
+from converting.original import Original
+
+LEAST_ANCHORS = 4
+FRACTIONS = 8.0  # boxes whose numbers are all smaller are fractions, else pixels
+
+
+@dataclass(frozen=True)
+class RawTensors:
+    """Boxes [1, A, 4], [1, A, 1, 4] or [A, 4], scores [1, A, C] or [A, C] of a graph, by the tensors' names."""
+
+    boxes: str
+    scores: str
+    anchors: int
+    classes: int  # columns of the scores, a background's among them
+    background: bool  # the first column is a background's
+    pixels: bool  # boxes in pixels of the network's input, not in fractions
+
+    def settle(self, boxes: np.ndarray, scores: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+        """One picture's values as [A, 4], fractions of a network's input so large, and [A, C] without background."""
+        boxes = boxes.reshape(self.anchors, 4).astype(np.float32)
+        if self.pixels:
+            boxes = boxes / np.array([height, width, height, width], np.float32)
+        scores = scores.reshape(self.anchors, self.classes).astype(np.float32)
+        return boxes, scores[:, 1:] if self.background else scores
+
+
+def find(original: Original, outputs: Sequence[str], pictures: Sequence[np.ndarray]) -> RawTensors | None:
+    """The raw tensors behind the outputs (tensors), or None where there is no such place.
+
+    Args:
+        pictures: [height, width, 3], that the graph is tried on.
+    """
+    tensors = candidates(original, outputs)
+    runs = [original.run(tensors, picture) for picture in pictures]
+    values = {name: [run[index] for run in runs] for index, name in enumerate(tensors)}
+    boxes: dict[int, str] = {}
+    for name, found in values.items():
+        anchors = _anchors(found, 4)
+        if anchors and all(_are_boxes(one.reshape(-1, 4)) for one in found):
+            boxes[anchors] = name
+    scores: dict[int, tuple[int, str]] = {}
+    for name, found in values.items():
+        anchors = _anchors(found, None)
+        if anchors not in boxes or not all(_are_scores(one) for one in found):
+            continue
+        # coordinates may be numbers from 0 to 1 too
+        if split(name)[0] in original.graph.before([split(boxes[anchors])[0]]):
+            continue
+        columns = found[0].shape[-1]
+        # of one class each, where scores of all classes are known: slices for an NMS class by class
+        if columns > 1 or scores.get(anchors, (1, ""))[0] == 1:
+            scores[anchors] = (columns, name)
+    both = sorted(count for count in boxes.keys() & scores.keys() if boxes[count] != scores[count][1])
+    if not both:
+        return None
+    anchors = both[-1]
+    columns, name = scores[anchors]
+    return RawTensors(
+        boxes[anchors],
+        name,
+        anchors,
+        columns,
+        background=columns > 1 and all(_sum_to_one(one) for one in values[name]),
+        pixels=any(np.abs(one).max() > FRACTIONS for one in values[boxes[anchors]]),
+    )
+
+
+def candidates(original: Original, outputs: Sequence[str]) -> list[str]:
+    """Float tensors between the last layer and the NMS, in the order in which they are computed."""
+    graph = original.graph
+    ends = [split(tensor)[0] for tensor in outputs]
+    behind = graph.before(ends)
+    dependent = graph.after([split(original.input.tensor)[0]]) & behind
+    suppressions = {name for name in dependent if graph.operators(name) & NMS}
+    if suppressions:
+        behind = graph.before(suppressions)
+    layers = [name for name in dependent if graph.operators(name) & LAYERS]
+    wanted = dependent & behind - graph.before(layers) - graph.after(suppressions) - graph.in_frames
+    if not layers:
+        return []
+    places = graph.order
+    nodes = sorted(wanted, key=lambda name: places.get(name, -1))
+    nodes = [name for name in nodes if graph.nodes[name].op not in CONTROL]
+    tensors = [tensor for name in nodes for tensor in original.tensors_of(name)]
+    return [tensor for tensor in tensors if original.dtype(tensor) in ("float32", "float16", "float64")]
+
+
+def depends_on_nms(graph: Graph, tensor: str) -> bool:
+    """A tensor is computed from what an NMS chose: of the second stage of a detector."""
+    return any(graph.operators(name) & NMS for name in graph.before([split(tensor)[0]]))
+
+
+def _anchors(values: Sequence[np.ndarray], columns: int | None) -> int | None:
+    """Number of rows of tensors shaped [1, A, columns], [1, A, 1, columns] or [A, columns]; None for others."""
+    shapes = {value.shape for value in values}
+    if len(shapes) != 1:
+        return None
+    shape = list(shapes.pop())
+    if len(shape) > 2 and shape[0] == 1:
+        del shape[0]
+    if len(shape) == 3 and shape[1] == 1:
+        del shape[1]
+    if len(shape) != 2 or (columns is not None and shape[1] != columns) or shape[0] < LEAST_ANCHORS:
+        return None
+    return shape[0]
+
+
+def _are_boxes(values: np.ndarray) -> bool:
+    """Rows are corners, the first before the second (rounding, and sizes of zero, allowed), and not all the same."""
+    if not np.isfinite(values).all() or np.ptp(values) == 0:
+        return False
+    slack = 1e-4 * max(1.0, float(np.abs(values).max()))
+    return bool(np.mean((values[:, 2] >= values[:, 0] - slack) & (values[:, 3] >= values[:, 1] - slack)) > 0.99)
+
+
+def _are_scores(values: np.ndarray) -> bool:
+    return bool(np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1 + 1e-6)
+
+
+def _sum_to_one(values: np.ndarray) -> bool:
+    return bool(np.abs(values.reshape(-1, values.shape[-1]).sum(axis=1) - 1).max() < 1e-4)
