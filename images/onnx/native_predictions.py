@@ -21,13 +21,14 @@ from isomer.run import RunFolder
 class NativeProbe:
     """A probe's pixels, uint8 [n, height, width, 3], and what the framework made of them.
 
-    boxes [n, A, 4], scores [n, A, C], and the detections of each picture by the framework's own NMS.
+    boxes [n, A, 4], scores [n, A, C] (None of a model that keeps its own NMS), and the detections of each picture by
+    the framework's own NMS.
     """
 
     name: str
     pixels: np.ndarray
-    boxes: np.ndarray
-    scores: np.ndarray
+    boxes: np.ndarray | None
+    scores: np.ndarray | None
     detections: tuple[Detections, ...]
 
 
@@ -67,6 +68,7 @@ class NativePredictions:
             CheckFailed: the framework saw other pixels than those made here, or a probe is missing.
         """
         path = self.run.native / "probes.npz"
+        has_raw = not self.run.whole_json.is_file()
         try:
             with np.load(path) as arrays:
                 for probe in native.probes(self.split):
@@ -77,8 +79,8 @@ class NativePredictions:
                     yield NativeProbe(
                         probe.name,
                         probe.pixels,
-                        arrays[f"{probe.name}/raw_boxes"],
-                        arrays[f"{probe.name}/raw_scores"],
+                        arrays[f"{probe.name}/raw_boxes"] if has_raw else None,
+                        arrays[f"{probe.name}/raw_scores"] if has_raw else None,
                         tuple(
                             Detections(
                                 *(arrays[f"{probe.name}/{index}/{key}"] for key in ("boxes", "classes", "scores"))

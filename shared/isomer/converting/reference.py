@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from isomer import files
 from isomer.dataset import canonical, pictures, shapes
 from isomer.dataset.canonical import Dataset, Picture, Split
 from isomer.errors import UserError
+from isomer.flags import Convert
 from isomer.progress import say
 from isomer.run import RunFolder
 from isomer.volume import Volume
@@ -35,6 +38,28 @@ def split_of(dataset: Dataset) -> Split:
     """The split that a converted model is compared on."""
     counts = dataset.about["splits"]
     return dataset.split(next((name for name in SPLITS if counts.get(name, {}).get("images")), SPLITS[0]))
+
+
+def some_pictures(volume: Volume, options: Convert, count: int) -> list[np.ndarray]:
+    """The first of the pictures that `options` asks for, uint8 [h, w, 3], to look at what a model makes of them."""
+    if options.data:
+        split = split_of(canonical.load(volume.dataset(options.data)))
+        return [split.load(picture) for picture in split.pictures[:count]]
+    if options.pictures:
+        found = [pixels for pixels in map(_readable, _files(options.pictures)[: 4 * count]) if pixels is not None]
+        return found[:count] or [shapes.draw(0, "test", 0).pixels]
+    return [shapes.draw(0, "test", index).pixels for index in range(count)]
+
+
+def _readable(path: Path) -> np.ndarray | None:
+    try:
+        return canonical.load_rgb(path)
+    except UserError:
+        return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def make(run: RunFolder, folder: Path | None, classes: tuple[str, ...]) -> Dataset:
@@ -72,7 +97,7 @@ def _drawn(target: Path) -> list[Picture]:
 
 def _taken(target: Path, folder: Path) -> list[Picture]:
     """The first pictures of a folder by name, upright; what is no picture is passed over."""
-    paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = _files(folder)
     made: list[Picture] = []
     refused = 0
     for path in paths:

@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, compose, helper, inliner
 
 from isomer import contract
-from isomer.contract import Core, Thresholds
+from isomer.contract import Core, Thresholds, Whole
 from isomer.errors import CheckFailed, UserError
 from isomer.graph import head, tail
 from isomer.graph.builder import GraphBuilder
@@ -53,6 +53,13 @@ def assemble(
         _raw_outputs(core, columns),
         tail.build(len(classes), thresholds),
     ]
+    model = joined(parts, name)
+    helper.set_model_props(model, metadata(core, name, thresholds, channels, classes))
+    return model
+
+
+def joined(parts: list[onnx.GraphProto], name: str) -> onnx.ModelProto:
+    """One model of graphs that follow each other: the first one's inputs, the last one's outputs."""
     graph = helper.make_graph(
         [node for part in parts for node in part.node],
         name,
@@ -62,17 +69,17 @@ def assemble(
         # the raw tensors' types, so that a tool can make outputs of them
         value_info=parts[-1].input,
     )
-    model = helper.make_model(
+    return helper.make_model(
         graph,
         producer_name="isomer",
         ir_version=contract.IR_VERSION,
         opset_imports=[helper.make_opsetid("", contract.OPSET)],
     )
-    helper.set_model_props(model, metadata(core, name, thresholds, channels, classes))
-    return model
 
 
-def metadata(core: Core, name: str, thresholds: Thresholds, channels: str, classes: tuple[str, ...]) -> dict[str, str]:
+def metadata(
+    core: Core | Whole, name: str, thresholds: Thresholds, channels: str, classes: tuple[str, ...]
+) -> dict[str, str]:
     """The model's metadata: plain words as they are, lists and numbers as JSON."""
     values = {
         "contract": contract.VERSION,
@@ -90,7 +97,7 @@ def metadata(core: Core, name: str, thresholds: Thresholds, channels: str, class
         "score_threshold": thresholds.score,
         "iou_threshold": thresholds.iou,
         "max_detections": thresholds.max_detections,
-        "core_sha256": core.core_sha256,
+        **({"core_sha256": core.core_sha256} if isinstance(core, Core) else {"whole_sha256": core.whole_sha256}),
         **core.provenance,
     }
     return {

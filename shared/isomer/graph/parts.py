@@ -32,16 +32,18 @@ def has_raw(model: onnx.ModelProto) -> bool:
 
 
 def has_thresholds(model: onnx.ModelProto) -> bool:
-    """Whether the model has the contract's three initializers."""
-    return set(THRESHOLDS) <= {tensor.name for tensor in model.graph.initializer}
+    """Whether the model has the contract's thresholds as initializers; one with an NMS of its own has no overlap."""
+    return {THRESHOLDS[0], THRESHOLDS[2]} <= {tensor.name for tensor in model.graph.initializer}
 
 
 def with_thresholds(model: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
-    """A copy with other thresholds; the model must have the contract's three initializers."""
+    """A copy with other thresholds, of those of the contract's three initializers that the model has."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     tensors = {tensor.name: tensor for tensor in copy.graph.initializer}
     for name, value in zip(THRESHOLDS, (thresholds.score, thresholds.iou, thresholds.max_detections), strict=True):
+        if name not in tensors:
+            continue
         old = numpy_helper.to_array(tensors[name])
         tensors[name].CopyFrom(numpy_helper.from_array(np.full(old.shape, value, old.dtype), name))
     return copy
