@@ -7,7 +7,8 @@ there is no ground truth for it, is None, never -1 or NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain
 from typing import Any
@@ -20,9 +21,10 @@ from isomer.dataset.canonical import Box, Split
 
 SIZES = ("small", "medium", "large")
 RECALLS = np.linspace(0, 1, 101)
-# Places in COCOeval's arrays: precision [IoU, recall, class, area, maxDets], recall [IoU, class, area, maxDets].
+MOST_DETECTIONS = 100  # of a picture and class
+# Places in COCOeval's arrays: precision [IoU, recall, class, area], recall [IoU, class, area].
 IOU_50, IOU_75 = 0, 5
-ALL_AREAS, FIRST_SIZE, MOST_DETECTIONS = 0, 1, 2
+ALL_AREAS, FIRST_SIZE = 0, 1
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,15 @@ class AtThreshold:
     precision: float | None
     recall: float | None
     F1: float | None
+
+    @classmethod
+    def of(cls, right: int, shown: int, boxes: int) -> AtThreshold:
+        """From how many detections are right, how many are shown, and how many boxes there are."""
+        return AtThreshold(
+            precision=right / shown if shown else None,
+            recall=right / boxes if boxes else None,
+            F1=2 * right / (shown + boxes) if shown + boxes else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -68,12 +79,7 @@ class Score:
 
     @property
     def at_threshold(self) -> AtThreshold:
-        right, shown = len(self.right), len(self.right) + len(self.wrong)
-        return AtThreshold(
-            precision=right / shown if shown else None,
-            recall=right / self.boxes if self.boxes else None,
-            F1=2 * right / (shown + self.boxes) if shown + self.boxes else None,
-        )
+        return AtThreshold.of(len(self.right), len(self.right) + len(self.wrong), self.boxes)
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,11 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Metrics(AtThreshold):
-    """A detector on a split: fractions from 0 to 1, None where there is no ground truth to measure on."""
+    """A detector on a split: fractions from 0 to 1, None where there is no ground truth to measure on.
+
+    by_size: mAP of small, medium and large objects. confusion: how often a box of one class was found as another, as
+    (class, found as, count) above the score threshold; None for a box that was not found, or a find without a box.
+    """
 
     images: int
     boxes: int
@@ -96,9 +106,10 @@ class Metrics(AtThreshold):
     AP50: float | None
     AP75: float | None
     AR: float | None
-    by_size: dict[str, float | None]  # mAP of small, medium and large objects
+    by_size: dict[str, float | None]
     score_threshold: float
     per_class: dict[str, ClassMetrics]
+    confusion: list[tuple[str | None, str | None, int]]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -115,52 +126,47 @@ def evaluate(split: Split, results: list[dict], score_threshold: float = Thresho
     Raises:
         ValueError: a result names a picture that is not in the split, or its score is NaN.
     """
-    found = _run(split, results)
-    precision, recall = found.eval["precision"], found.eval["recall"]
-    parts: dict[int, list[Score]] = {category: [] for category in range(1, len(split.classes) + 1)}
-    for _, category, score in _scores(split, results, found, score_threshold):
-        parts[category].append(score)
-    scores = {category: Score.together(part) for category, part in parts.items()}
+    truth, known = COCO(split.to_coco()), _known(split, results)
+    precision, recall = _precision_recall(truth, known)
+    scores = _score_pictures(split, truth, known, score_threshold)
+    total = Score.together(scores.values())
+    right, wrong = (Counter(result["category_id"] for result in part) for part in (total.right, total.wrong))
+    boxes = Counter(box.category for box in (*total.found, *total.missed))
     per_class = {
         name: ClassMetrics(
-            boxes=scores[category].boxes,
-            mAP=_mean(precision[:, :, category - 1, ALL_AREAS, MOST_DETECTIONS]),
-            AP50=_mean(precision[IOU_50, :, category - 1, ALL_AREAS, MOST_DETECTIONS]),
-            AR=_mean(recall[:, category - 1, ALL_AREAS, MOST_DETECTIONS]),
-            **asdict(scores[category].at_threshold),
+            boxes=boxes[category],
+            mAP=_mean(precision[:, :, category - 1, ALL_AREAS]),
+            AP50=_mean(precision[IOU_50, :, category - 1, ALL_AREAS]),
+            AR=_mean(recall[:, category - 1, ALL_AREAS]),
+            **asdict(AtThreshold.of(right[category], right[category] + wrong[category], boxes[category])),
         )
         for category, name in enumerate(split.classes, start=1)
     }
-    total = Score.together(scores.values())
     return Metrics(
         images=len(split.pictures),
         boxes=total.boxes,
         detections=len(results),
-        mAP=_mean(precision[..., ALL_AREAS, MOST_DETECTIONS]),
-        AP50=_mean(precision[IOU_50, ..., ALL_AREAS, MOST_DETECTIONS]),
-        AP75=_mean(precision[IOU_75, ..., ALL_AREAS, MOST_DETECTIONS]),
-        AR=_mean(recall[..., ALL_AREAS, MOST_DETECTIONS]),
-        by_size={
-            size: _mean(precision[..., area, MOST_DETECTIONS]) for area, size in enumerate(SIZES, start=FIRST_SIZE)
-        },
+        mAP=_mean(precision[..., ALL_AREAS]),
+        AP50=_mean(precision[IOU_50, ..., ALL_AREAS]),
+        AP75=_mean(precision[IOU_75, ..., ALL_AREAS]),
+        AR=_mean(recall[..., ALL_AREAS]),
+        by_size={size: _mean(precision[..., area]) for area, size in enumerate(SIZES, start=FIRST_SIZE)},
         score_threshold=score_threshold,
         per_class=per_class,
+        confusion=_confusion(split, scores, right),
         **asdict(total.at_threshold),
     )
 
 
 def precision_recall(split: Split, results: list[dict]) -> dict[str, list[float]]:
     """Precision at IoU 0.5 at the recalls `RECALLS`, by class name; a class without ground truth is left out."""
-    precision = _run(split, results).eval["precision"][IOU_50, :, :, ALL_AREAS, MOST_DETECTIONS]
+    precision = _precision_recall(COCO(split.to_coco()), _known(split, results))[0][IOU_50, :, :, ALL_AREAS]
     return {name: precision[:, index].tolist() for index, name in enumerate(split.classes) if precision[0, index] >= 0}
 
 
 def score_pictures(split: Split, results: list[dict], score_threshold: float = Thresholds.score) -> dict[int, Score]:
     """How each picture of the split went, by its id."""
-    parts: dict[int, list[Score]] = {picture.id: [] for picture in split.pictures}
-    for image_id, _, score in _scores(split, results, _run(split, results), score_threshold):
-        parts[image_id].append(score)
-    return {image_id: Score.together(part) for image_id, part in parts.items()}
+    return _score_pictures(split, COCO(split.to_coco()), _known(split, results), score_threshold)
 
 
 def agreement(
@@ -182,54 +188,76 @@ def agreement(
     )
 
 
+def _score_pictures(split: Split, truth: COCO, known: list[dict], score_threshold: float) -> dict[int, Score]:
+    """`score_pictures`; matching goes down the scores, so leaving out what is below changes nothing above."""
+    shown = [result for result in known if result["score"] > score_threshold]
+    run = _evaluator(truth, shown)
+    run.params.iou_thrs = [0.5]
+    run.params.area_rng = [run.params.area_rng[ALL_AREAS]]
+    run.params.area_rng_lbl = [run.params.area_rng_lbl[ALL_AREAS]]
+    run.evaluate()
+    # no errors in the labels are looked for; COCOeval names both by numbers from 1 in the order in which it got them
+    seen = run.image_diagnostics(iou_thr=0.5, score_thr=2.0)
+    parts: dict[int, dict[str, list]] = {
+        picture.id: {"tp": [], "fp": [], "matched": [], "fn": []} for picture in split.pictures
+    }
+    # a crowd, and what lies in one, has no status
+    for number, result in enumerate(shown, start=1):
+        if number in seen["dt_status"]:
+            parts[result["image_id"]][seen["dt_status"][number]].append(result)
+    boxes = ((picture.id, box) for picture in split.pictures for box in picture.boxes)
+    for number, (image_id, box) in enumerate(boxes, start=1):
+        if number in seen["gt_status"]:
+            parts[image_id][seen["gt_status"][number]].append(box)
+    return {
+        image_id: Score(_best_first(part["tp"]), _best_first(part["fp"]), tuple(part["matched"]), tuple(part["fn"]))
+        for image_id, part in parts.items()
+    }
+
+
+def _confusion(split: Split, scores: dict[int, Score], right: Counter[int]) -> list[tuple[str | None, str | None, int]]:
+    """`Metrics.confusion`: what is right stands; what is left over is matched at IoU 0.5 whatever its class."""
+    left = replace(
+        split, pictures=tuple(replace(picture, boxes=scores[picture.id].missed) for picture in split.pictures)
+    )
+    wrong = [result for score in scores.values() for result in score.wrong]
+    counts = _evaluator(COCO(left.to_coco()), wrong).confusion_matrix(iou_thr=0.5, max_det=max(len(wrong), 1))["matrix"]
+    names = (*split.classes, None)
+    found = {(names[row], names[column]): int(counts[row, column]) for row, column in np.argwhere(counts)}
+    found |= {(name, name): right[category] for category, name in enumerate(split.classes, start=1) if right[category]}
+    return [(*pair, count) for pair, count in found.items()]
+
+
+def _best_first(results: list[dict]) -> tuple[dict, ...]:
+    return tuple(sorted(results, key=lambda result: -result["score"]))
+
+
 def _known(split: Split, results: list[dict]) -> list[dict]:
-    """The results of classes that the split knows; hotcoco would say on stderr what it leaves out."""
-    return [result for result in results if 1 <= result["category_id"] <= len(split.classes)]
+    """The results of classes that the split knows; hotcoco would say on stderr what it leaves out.
 
-
-def _run(split: Split, results: list[dict]) -> COCOeval:
-    pictures = {picture.id for picture in split.pictures}
-    strangers = {result["image_id"] for result in results} - pictures
+    Raises:
+        ValueError: a result names a picture that is not in the split.
+    """
+    strangers = {result["image_id"] for result in results} - {picture.id for picture in split.pictures}
     if strangers:
         raise ValueError(f"results name pictures that the {split.name} split does not have: {sorted(strangers)[:5]}")
-    truth = COCO(split.to_coco())
-    found = COCOeval(truth, truth.load_res(_known(split, results)), "bbox")
-    found.evaluate()
-    found.accumulate()
-    return found
+    last = len(split.classes)
+    return [result for result in results if 1 <= result["category_id"] <= last]
 
 
-def _scores(split: Split, results: list[dict], run: COCOeval, threshold: float) -> Iterator[tuple[int, int, Score]]:
-    """The scores of every picture and class, with picture id and class.
+def _evaluator(truth: COCO, results: list[dict]) -> COCOeval:
+    made = COCOeval(truth, truth.load_res(results), "bbox")
+    made.params.max_dets = [MOST_DETECTIONS]
+    return made
 
-    Matching goes down the scores, so leaving out what is below the threshold changes nothing above it.
-    """
-    # COCOeval names both by numbers from 1 in the order in which it was given them
-    known = _known(split, results)
-    boxes = [box for picture in split.pictures for box in picture.boxes]
-    everything = run.params.area_rng[ALL_AREAS]
-    for item in run.eval_imgs:
-        if item is None or item["aRng"] != everything:
-            continue
-        shown = [
-            (known[number - 1], matched)
-            for number, matched, ignored in zip(
-                item["dtIds"], item["dtMatches"][IOU_50], item["dtIgnore"][IOU_50], strict=True
-            )
-            if known[number - 1]["score"] > threshold and not ignored
-        ]
-        hit = {matched for _, matched in shown}
-        wanted = [number for number, ignored in zip(item["gtIds"], item["gtIgnore"], strict=True) if not ignored]
-        yield (
-            item["image_id"],
-            item["category_id"],
-            Score(
-                right=tuple(result for result, matched in shown if matched),
-                wrong=tuple(result for result, matched in shown if not matched),
-                found=tuple(boxes[number - 1] for number in wanted if number in hit),
-                missed=tuple(boxes[number - 1] for number in wanted if number not in hit),
-            ),
-        )
+
+def _precision_recall(truth: COCO, known: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Precision [IoU, recall, class, area] and recall [IoU, class, area]; -1 where there is no ground truth."""
+    run = _evaluator(truth, known)
+    run.evaluate()
+    run.accumulate()
+    found = run.eval
+    return found["precision"][..., 0], found["recall"][..., 0]
 
 
 def _mean(values: np.ndarray) -> float | None:

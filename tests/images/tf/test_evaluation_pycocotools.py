@@ -43,7 +43,7 @@ def guesses(rng: np.random.Generator, split: Split, noise: float, extra: int) ->
     ]
 
 
-def pycocotools_stats(split: Split, results: list[dict]) -> list[float | None]:
+def by_pycocotools(split: Split, results: list[dict]) -> COCOeval:
     gt = COCO()
     gt.dataset = split.to_coco()
     gt.createIndex()
@@ -59,7 +59,13 @@ def pycocotools_stats(split: Split, results: list[dict]) -> list[float | None]:
     evaluator.evaluate()
     evaluator.accumulate()
     evaluator.summarize()
-    return [None if value < 0 else value for value in evaluator.stats]
+    return evaluator
+
+
+def mean(values: np.ndarray) -> float | None:
+    """As COCOeval summarizes."""
+    defined = values[values > -1]
+    return float(defined.mean()) if defined.size else None
 
 
 CASES = {
@@ -69,6 +75,12 @@ CASES = {
     "many": lambda rng: (s := truth(rng, 2, 30), guesses(rng, s, 5, 200)),
     "one class has no boxes": lambda rng: (s := truth(rng, 10, 4, classes=2), guesses(rng, s, 5, 2)),
     "only crowds": lambda rng: (s := truth(rng, 5, 3, crowd=1), guesses(rng, s, 5, 2)),
+    "more than a hundred of a class": lambda rng: (s := truth(rng, 2, 150, classes=1), guesses(rng, s, 5, 400)),
+    "all scores are ties": lambda rng: (
+        s := truth(rng, 10, 6),
+        [item | {"score": 0.5} for item in guesses(rng, s, 8, 3)],
+    ),
+    "one picture": lambda rng: (s := truth(rng, 1, 1), guesses(rng, s, 1, 1)),
     "no detections": lambda rng: (truth(rng, 5, 3), []),
     "no boxes": lambda rng: (s := truth(rng, 5, 0), guesses(rng, s, 5, 2)),
 }
@@ -79,6 +91,43 @@ CASES = {
 def test_same_figures_as_pycocotools(case, seed):
     split, results = CASES[case](np.random.default_rng(seed))
     ours = evaluate(split, results)
-    theirs = pycocotools_stats(split, results)
+    theirs = by_pycocotools(split, results)
+    stats = [None if value < 0 else value for value in theirs.stats]
     mine = [ours.mAP, ours.AP50, ours.AP75, *ours.by_size.values(), ours.AR]
-    assert mine == pytest.approx([*theirs[:6], theirs[8]], abs=1e-6)
+    assert mine == pytest.approx([*stats[:6], stats[8]], abs=1e-6)
+    precision, recall = theirs.eval["precision"], theirs.eval["recall"]
+    for index, name in enumerate(CLASSES):
+        one = ours.per_class[name]
+        expected = [
+            mean(precision[:, :, index, 0, 2]),
+            mean(precision[0, :, index, 0, 2]),
+            mean(recall[:, index, 0, 2]),
+        ]
+        assert [one.mAP, one.AP50, one.AR] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_same_hits_and_misses_as_pycocotools(case):
+    """Precision, recall and F1 above a threshold, from how pycocotools matched at IoU 0.5."""
+    threshold = 0.4
+    split, results = CASES[case](np.random.default_rng(3))
+    ours = evaluate(split, results, threshold)
+    theirs = by_pycocotools(split, results)
+    whole = theirs.params.areaRng[0]
+    for category, name in enumerate(CLASSES, start=1):
+        right = shown = boxes = 0
+        for item in theirs.evalImgs:
+            if item is None or item["aRng"] != whole or item["category_id"] != category:
+                continue
+            above = (np.array(item["dtScores"]) > threshold) & ~item["dtIgnore"][0].astype(bool)
+            right += int((above & (item["dtMatches"][0] > 0)).sum())
+            shown += int(above.sum())
+            boxes += int((1 - item["gtIgnore"]).sum())
+        one = ours.per_class[name]
+        expected = [
+            right / shown if shown else None,
+            right / boxes if boxes else None,
+            2 * right / (shown + boxes) if shown + boxes else None,
+        ]
+        assert [one.precision, one.recall, one.F1] == pytest.approx(expected, abs=1e-6)
+        assert one.boxes == boxes

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from isomer.dataset.canonical import Box, Picture, Split
@@ -108,3 +109,48 @@ def test_agreement_counts_what_both_found():
     assert agreement(TWO_CATS, first, second) == Agreement(both=1, only_first=1, only_second=2)
     assert agreement(TWO_CATS, second, first) == Agreement(both=1, only_first=2, only_second=1)
     assert agreement(TWO_CATS, [], []) == Agreement(0, 0, 0)
+
+
+def test_confusion():
+    cat, dog = Box(1, 10, 10, 20, 20), Box(2, 100, 100, 50, 50)
+    results = [
+        result(1, 2, 0.9, 11, 10, 20, 20),  # a dog where a cat is, which is found too
+        result(1, 1, 0.8, 10, 10, 20, 20),
+        result(1, 3, 0.7, 100, 100, 50, 50),  # an owl where a dog is
+        result(2, 1, 0.6, 0, 0, 50, 50),  # a cat out of nothing
+        result(3, 2, 0.2, 10, 10, 20, 20),  # below the threshold
+        result(4, 1, 0.9, 110, 110, 30, 30),  # in a crowd: counts as nothing
+    ]
+    crowd = Box(1, 100, 100, 90, 90, crowd=True)
+    metrics = evaluate(split((cat, dog), (), (cat,), (crowd,)), results, score_threshold=0.5)
+    assert sorted(metrics.confusion, key=str) == [
+        ("cat", "cat", 1),
+        ("cat", None, 1),
+        ("dog", "owl", 1),
+        (None, "cat", 1),
+        (None, "dog", 1),
+    ]
+
+
+def test_confusion_adds_up():
+    """Of every class as many boxes as there are, as many finds as are shown, and the right ones in between."""
+    rng = np.random.default_rng(0)
+
+    def box() -> list[float]:
+        return [*rng.uniform(0, 100, 2), *rng.uniform(20, 60, 2)]
+
+    pictures = [[Box(int(rng.integers(1, 4)), *box()) for _ in range(6)] for _ in range(30)]
+    results = [
+        result(number, int(rng.integers(1, 4)), float(rng.random()), *(box_.x, box_.y, box_.width, box_.height))
+        for number, boxes in enumerate(pictures, 1)
+        for box_ in [*boxes, *boxes]
+    ]
+    metrics = evaluate(split(*pictures), results, score_threshold=0.3)
+    shown = [item for item in results if item["score"] > 0.3]
+    for category, name in enumerate(CLASSES, 1):
+        rows = sum(count for truth, _, count in metrics.confusion if truth == name)
+        columns = sum(count for _, found, count in metrics.confusion if found == name)
+        right = sum(count for truth, found, count in metrics.confusion if truth == found == name)
+        assert rows == metrics.per_class[name].boxes
+        assert columns == sum(item["category_id"] == category for item in shown)
+        assert right / columns == pytest.approx(metrics.per_class[name].precision)
