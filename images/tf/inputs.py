@@ -1,17 +1,17 @@
-"""From TFRecords to batches: pixels as the contract's head makes them, flips, anchors' targets."""
+"""From pictures to batches: pixels as the contract's head makes them, other light, mirrored, anchors' targets."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import augment
+import numpy as np
 import recipe
 import tensorflow as tf
-from architectures import MIN_LEVEL, Architecture
-from official.vision.dataloaders import retinanet_input
-from official.vision.dataloaders.tf_example_decoder import TfExampleDecoder
-from official.vision.ops import anchor
-from records import Records
+from pictures import Pictures
+from targets import Anchors
 
-CACHE_BYTES = 512 * 2**20  # decoded and resized pictures kept in memory, where they all fit
-SHUFFLE_BUFFER = 1024  # pictures; the records are written in shuffled order
+from isomer.stream import Stream
 
 
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:
@@ -25,95 +25,60 @@ def normalise(images: tf.Tensor) -> tf.Tensor:
     return (images - tf.constant(recipe.MEAN)) / tf.constant(recipe.STD)
 
 
-class Decoder(TfExampleDecoder):
-    """The Model Garden's decoder, with the accurate inverse DCT: the same pixels as Pillow's."""
+class Batches:
+    """The stream of training pictures, cut into batches; what a sample is follows from the seed and its position."""
 
-    def _decode_image(self, parsed_tensors: dict[str, tf.Tensor]) -> tf.Tensor:
-        encoded = parsed_tensors["image/encoded"]
-        image = tf.cond(
-            tf.io.is_jpeg(encoded),
-            lambda: tf.io.decode_jpeg(encoded, channels=3, dct_method="INTEGER_ACCURATE"),
-            lambda: tf.io.decode_png(encoded, channels=3),
+    def __init__(
+        self, pictures: Pictures, anchors: Anchors, stream: Stream, batch: int, kind: str, workers: int
+    ) -> None:
+        """`batch` is the number of pictures of a step over all processes, `kind` as --augment."""
+        self.pictures, self.anchors, self.stream, self.batch = pictures, anchors, stream, batch
+        self.kind, self.workers = kind, max(workers, 1)
+
+    def after(self, step: int, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
+        """The batches that come after `step` steps, for one of the processes that divide each step among them.
+
+        Returns:
+            (images [b, size, size, 3], (classes [b, A], deltas [b, A, 4])), as targets.Anchors.assign makes them.
+        """
+        context = context or tf.distribute.InputContext()
+        share = self.batch // context.num_input_pipelines
+        first = context.input_pipeline_id * share
+
+        def steps() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+            start = step * self.batch + first
+            while True:
+                positions = np.arange(start, start + share)
+                yield positions, np.array([self.stream[position] for position in positions])
+                start += self.batch
+
+        signature = (tf.TensorSpec([share], tf.int64), tf.TensorSpec([share], tf.int64))
+        samples = tf.data.Dataset.from_generator(steps, output_signature=signature).unbatch()
+        options = tf.data.Options()
+        options.threading.private_threadpool_size = self.workers
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        each = context.get_per_replica_batch_size(self.batch)
+        return (
+            samples.map(self.sample, num_parallel_calls=self.workers)
+            .batch(each, drop_remainder=True)
+            .prefetch(2 * share // each)
+            .with_options(options)
         )
-        image.set_shape([None, None, 3])
-        return image
 
+    def sample(self, position: tf.Tensor, index: tf.Tensor) -> tuple[tf.Tensor, tuple[tf.Tensor, tf.Tensor]]:
+        """The picture at an index of the split as it is at a position of the stream."""
+        seed = tf.stack([tf.constant(self.stream.seed, tf.int64), position])
+        data = self.pictures.load(index)
+        if self.kind == "ssd":
+            data = augment.place(data, seed, self.anchors.size)
+        if self.kind != "none":
+            data = augment.mirror(augment.relight(data, seed), seed)
+        return normalise(data["image"]), self.anchors.assign(data["boxes"], data["classes"])
 
-class Parser(retinanet_input.Parser):
-    """The Model Garden's parser, with the contract's resizing instead of one that keeps the aspect and pads.
-
-    `load` is the part that is the same each time (and may be cached), `augment` what differs from epoch to epoch;
-    randomness comes from the sample's number, so that a resumed run goes on with the same samples.
-    """
-
-    def __init__(self, architecture: Architecture, size: int) -> None:
-        geometry = {
-            "min_level": MIN_LEVEL,
-            "max_level": architecture.max_level(size),
-            "num_scales": architecture.anchor_scales,
-            "aspect_ratios": list(architecture.anchor_ratios),
-            "anchor_size": architecture.anchor_size,
-        }
-        super().__init__(output_size=[size, size], **geometry, dtype="float32")
-        self.size = size
-        self.anchors = anchor.Anchor(image_size=[size, size], **geometry).multilevel_boxes
-        self._labeler = anchor.AnchorLabeler(architecture.match_threshold, architecture.match_threshold)
-
-    def load(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        """A record as `image` [size, size, 3] in grey levels, `boxes` [n, 4] as fractions and `classes` [n]."""
-        data = Decoder().decode(serialized)
-        corners = tf.clip_by_value(data["groundtruth_boxes"], 0.0, 1.0)
-        kept = tf.reduce_all(corners[:, 2:] > corners[:, :2], axis=1) & ~data["groundtruth_is_crowd"]
-        return {
-            "image": tf.ensure_shape(resize(data["image"], self.size), [self.size, self.size, 3]),
-            "boxes": tf.boolean_mask(corners, kept),
-            "classes": tf.cast(tf.boolean_mask(data["groundtruth_classes"], kept), tf.int32),
-        }
-
-    def augment(self, data: dict[str, tf.Tensor], seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Flip every second picture; `seed` [2] is the run's and the sample's number."""
-        flipped = tf.random.stateless_uniform([], seed) < 0.5
-        top, left, bottom, right = tf.unstack(data["boxes"], axis=1)
-        mirrored = tf.stack([top, 1 - right, bottom, 1 - left], axis=1)
-        return data | {
-            "image": tf.where(flipped, data["image"][:, ::-1], data["image"]),
-            "boxes": tf.where(flipped, mirrored, data["boxes"]),
-        }
-
-    def _parse_train_data(self, data: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict]:
-        """Image and targets as RetinaNetTask.train_step takes them; boxes there are in pixels."""
-        cls_targets, box_targets, _, cls_weights, box_weights = self._labeler.label_anchors(
-            self.anchors, data["boxes"] * self.size, data["classes"][:, None]
-        )
-        targets = {
-            "cls_targets": cls_targets,
-            "box_targets": box_targets,
-            "cls_weights": cls_weights,
-            "box_weights": box_weights,
-        }
-        return normalise(data["image"]), targets
-
-
-def batches(
-    records: Records, parser: Parser, batch: int, seed: int, first_sample: int = 0, workers: int = 2
-) -> tf.data.Dataset:
-    """An endless stream of shuffled epochs, cut into full batches; goes on at sample `first_sample`."""
-    parallel = {"num_parallel_calls": max(workers, 1)}
-    serialized = tf.data.TFRecordDataset([str(path) for path in records.paths])
-    fits = records.pictures * parser.size**2 * 3 * 4 <= CACHE_BYTES
-    samples = serialized.map(parser.load, **parallel).cache() if fits else serialized
-
-    def epoch(number: tf.Tensor) -> tf.data.Dataset:
-        buffer = min(SHUFFLE_BUFFER, records.pictures)
-        return samples.shuffle(buffer, seed=seed * 1_000_003 + number, reshuffle_each_iteration=False)
-
-    first_epoch, skipped = divmod(first_sample, records.pictures)
-    stream = tf.data.Dataset.counter(first_epoch).flat_map(epoch).skip(skipped)
-    if not fits:
-        stream = stream.map(parser.load, **parallel)
-
-    def finish(number: tf.Tensor, data: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict]:
-        return parser.parse_fn(is_training=True)(parser.augment(data, tf.stack([seed, number])))
-
-    numbered = tf.data.Dataset.zip(tf.data.Dataset.counter(first_sample), stream)
-    return numbered.map(finish, **parallel).batch(batch, drop_remainder=True).prefetch(2)
+    def names(self, step: int) -> list[str]:
+        """File names of the pictures of a step, from 1, over all processes."""
+        first = (step - 1) * self.batch
+        return [
+            self.pictures.split.pictures[self.stream[position]].file_name
+            for position in range(first, first + self.batch)
+        ]

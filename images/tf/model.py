@@ -6,11 +6,9 @@ https://arxiv.org/abs/1512.03385 (ResNet), https://arxiv.org/abs/2010.11426 (mob
 
 from __future__ import annotations
 
-import numpy as np
 import tensorflow as tf
 import tf_keras
 from architectures import MIN_LEVEL, MOST_MAX_LEVEL, Architecture
-from inputs import Parser
 from official.vision.configs import backbones, common, decoders, retinanet
 from official.vision.modeling import factory
 from official.vision.modeling.backbones.factory import build_backbone
@@ -18,6 +16,7 @@ from official.vision.ops import box_ops
 from official.vision.tasks.retinanet import RetinaNetTask
 from pyramid import feature_pyramid
 from recipe import Recipe
+from targets import Anchors
 
 
 class Task(RetinaNetTask):
@@ -26,7 +25,7 @@ class Task(RetinaNetTask):
     def __init__(self, architecture: Architecture, size: int, classes: int, numbers: Recipe) -> None:
         super().__init__(config(architecture, size, classes, numbers))
         self.architecture = architecture
-        self.parser = Parser(architecture, size)
+        self.anchors = Anchors(architecture, size)
 
     def build_model(self) -> tf_keras.Model:
         """Normalised images [n, size, size, 3] to logits and box deltas by level."""
@@ -47,11 +46,10 @@ class Core(tf.Module):
     def __init__(self, task: Task) -> None:
         super().__init__()
         self.architecture = task.architecture
-        self.size = task.parser.size
+        self.size = task.anchors.size
         self.model = task.build_model()
         self._columns = task.task_config.model.num_classes
-        # numpy's, so that a graph takes them in as a constant, not as an input of its own
-        self._anchors = np.concatenate([boxes.numpy().reshape(-1, 4) for boxes in task.parser.anchors.values()])
+        self._anchors = task.anchors.corners
 
     def __call__(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """float32 [n, size, size, 3] -> boxes [n, A, 4] (ymin, xmin, ymax, xmax, fractions, clipped to 0…1), scores

@@ -1,21 +1,25 @@
-"""train-tf: the Model Garden's RetinaNet on a canonical dataset."""
+"""train-tf: the Model Garden's RetinaNet on a canonical dataset. The same command again goes on where it stopped."""
 
 from __future__ import annotations
 
 import dataclasses
+import sys
 from pathlib import Path
 
+import cluster
 import quiet  # noqa: F401 (before tensorflow)
+import recipe
 from architectures import ARCHITECTURES
-from recipe import Recipe
+from job import Job
 
-from isomer import catalogue, pretrained, training
+from isomer import catalogue, pretrained, processes, training
 from isomer.dataset import canonical
-from isomer.errors import run_main
-from isomer.run import start_or_resume
+from isomer.errors import UserError, run_main
+from isomer.interruption import Interruption
+from isomer.run import RunFolder, start_or_resume
 from isomer.settings import settle
 from isomer.training import Plan
-from isomer.volume import Volume
+from isomer.volume import Volume, default_run
 
 
 def main() -> None:
@@ -25,22 +29,41 @@ def main() -> None:
     dataset = canonical.load(volume.dataset(options.data))
     train, val = dataset.split("train"), dataset.split("val")
     architecture = ARCHITECTURES[options.model]
-    architecture.check_size(options.size)
     frozen_stages = architecture.frozen_stages(options.freeze)
-    first = pretrained.find(options.weights, models[options.model], volume, "tf")
-    numbers = Recipe() if options.lr is None else Recipe(lr=options.lr)
-    if options.device == "gpu":
-        import device  # TensorFlow takes seconds to import: only where its answer decides whether there is a run
-
-        device.choose(options.device)
-    run = start_or_resume(volume, dataset, options, "tf", dataclasses.asdict(numbers))
-    if training.already_done(run):
-        return
-
-    import trainer
-
-    plan = Plan.of(options, len(train.pictures))
-    trainer.train(run, dataset, train, val, options, plan, numbers, first, frozen_stages)
+    weights = pretrained.find(options.weights, models[options.model], volume, "tf")
+    if options.device == "gpu" and not cluster.gpus():
+        raise UserError("--device gpu: there is no GPU here; use --device auto or cpu")
+    place = cluster.place(options)
+    if place is None:
+        sys.exit(cluster.start(options))
+    processes.end_with_supervisor()
+    if place.first:
+        numbers = recipe.of(options)
+        run = start_or_resume(volume, dataset, options, "tf", dataclasses.asdict(numbers))
+        if training.already_done(run):
+            return
+    else:
+        processes.leave_words_to_the_first()
+        run = RunFolder(volume.runs / (options.run or default_run(options.data, "tf")))
+    with Interruption() as interruption:
+        plan = Plan.of(options, len(train.pictures))
+        job = Job(
+            run,
+            dataset,
+            train,
+            val,
+            options,
+            plan,
+            recipe.of(options),
+            architecture,
+            weights,
+            frozen_stages,
+            place,
+            interruption,
+        )
+        with interruption.at_once():
+            import trainer  # TensorFlow takes seconds to load: what can be said without it has been said
+        trainer.train(job)
 
 
 if __name__ == "__main__":

@@ -1,191 +1,256 @@
-"""Training: the Model Garden's trainer and Orbit's controller around our task."""
+"""Training: the Model Garden's trainer and Orbit's controller around our task, from the last checkpoint to the end."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import time
 from importlib import metadata
-from pathlib import Path
 
 import device
 import orbit
+import room
+import schedule
 import tensorflow as tf
-import tensors
 import tf_keras
 import weights
 from absl import logging
-from architectures import ARCHITECTURES
-from detector import WEIGHTS, Detector, nms
+from checkpoints import Checkpoints
+from evaluator import Evaluator
 from freezing import freeze
-from inputs import batches
+from inputs import Batches
+from job import Job
+from learner import NOT_FINITE, Learner
+from losses import PARTS
 from model import Core, Task
-from official.core.base_trainer import Trainer
-from official.core.config_definitions import ExperimentConfig, TrainerConfig
-from official.modeling.optimization import OptimizationConfig
-from recipe import Recipe
-from records import prepare
+from official.core.config_definitions import ExperimentConfig
+from pictures import Pictures
 
-from isomer import files, native, training
-from isomer.contract import Thresholds
-from isomer.dataset.canonical import Dataset, Split
-from isomer.errors import UserError
-from isomer.evaluation import evaluate
-from isomer.flags import Train
-from isomer.pretrained import Weights
-from isomer.run import RunFolder
-from isomer.training import CHECKPOINT_SECONDS, LOG_STEPS, Plan, TrainLog
+from isomer import training
+from isomer.errors import EXIT_INTERRUPTED, UserError
+from isomer.progress import say
+from isomer.stream import Stream
+from isomer.training import LOG_STEPS, TrainLog
+
+LOOP_SECONDS = 2.0  # in which steps are done without a look at signals
+# what TensorFlow says when another process of a cluster does not answer any more
+LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError, tf.errors.CancelledError)
 
 # Orbit prints every loop to stdout besides logging it; our bar says the same in one line.
 orbit.controller._log = logging.info
 
 
-class Evaluator(orbit.AbstractEvaluator):
-    """Measures the val split by the project's one evaluator, on the pixels and with the NMS of the gate."""
-
-    def __init__(self, detector: Detector, split: Split) -> None:
-        self._detector, self._split = detector, split
-
-    def evaluate(self, num_steps: tf.Tensor) -> dict[str, float]:
-        """The whole split, whatever `num_steps`; the full figures are in `metrics`."""
-        results = native.predict_split(self._split, self._detector.raw, nms, Thresholds().for_evaluation())
-        self.metrics = evaluate(self._split, results)
-        return {name: getattr(self.metrics, name) or 0.0 for name in ("mAP", "AP50", "AP75", "AR")}
-
-
-class Saver:
-    """An Orbit action that writes a checkpoint whenever the last is CHECKPOINT_SECONDS old."""
-
-    def __init__(self, manager: tf.train.CheckpointManager, step: tf.Variable) -> None:
-        self._manager, self._step = manager, step
-        self._last = time.monotonic()
-
-    def __call__(self, outputs: dict) -> None:
-        if time.monotonic() - self._last >= CHECKPOINT_SECONDS:
-            self.save()
-
-    def save(self) -> None:
-        self._manager.save(checkpoint_number=self._step.numpy(), check_interval=False)
-        self._last = time.monotonic()
-
-
-def train(
-    run: RunFolder,
-    dataset: Dataset,
-    train_split: Split,
-    val_split: Split,
-    options: Train,
-    plan: Plan,
-    numbers: Recipe,
-    first: Weights | None,
-    frozen_stages: int,
-) -> None:
+def train(job: Job) -> None:
     """Train the run to its end, from its last checkpoint if there is one.
 
     Raises:
-        UserError: a picture cannot be read, the first weights do not fit, the memory is too small, or the loss is not a
-            number.
+        UserError: a picture cannot be read, the first weights do not fit, the memory is too small, the loss is not a
+            number, or another process of the run has died.
     """
+    training_ = Training(job)
     try:
-        _train(run, dataset, train_split, val_split, options, plan, numbers, first, frozen_stages)
+        training_.run()
     except tf.errors.ResourceExhaustedError as error:
         if "No space left" in error.message:
-            raise OSError(errno.ENOSPC, error.message, str(run.path)) from error
-        raise UserError(f"out of memory at --batch {options.batch} and --size {options.size}: lower one") from error
-
-
-def _train(
-    run: RunFolder,
-    dataset: Dataset,
-    train_split: Split,
-    val_split: Split,
-    options: Train,
-    plan: Plan,
-    numbers: Recipe,
-    first: Weights | None,
-    frozen_stages: int,
-) -> None:
-    where = device.choose(options.device)
-    tf_keras.utils.set_random_seed(options.seed + 1)  # with 0 tf.data takes no seed that is a tensor
-    tf.config.experimental.enable_op_determinism()
-    records = prepare(run.path / "records", dataset, train_split)
-    task = Task(ARCHITECTURES[options.model], options.size, len(dataset.classes), numbers)
-    core = Core(task)
-    done = _step_of(tf.train.latest_checkpoint(run.checkpoints))
-    if first and not done:
-        run.update(weights_from=weights.initialise(core, first, dataset.classes))
-    freeze(core.model, frozen_stages)
-    config = ExperimentConfig(task=task.task_config, trainer=_schedule(plan, numbers))
-    trainer = Trainer(
-        config,
-        task,
-        core.model,
-        task.create_optimizer(config.trainer.optimizer_config),
-        evaluate=False,
-        train_dataset=batches(records, task.parser, options.batch, options.seed, done * options.batch, options.workers),
-    )
-    manager = tf.train.CheckpointManager(
-        trainer.checkpoint,
-        run.checkpoints,
-        max_to_keep=2,
-        step_counter=trainer.global_step,
-        checkpoint_interval=plan.steps,  # Saver saves more often
-    )
-    saver = Saver(manager, trainer.global_step)
-    evaluator = Evaluator(Detector(core), val_split)
-    with TrainLog(run, plan, done) as log:
-        controller = orbit.Controller(
-            global_step=trainer.global_step,
-            trainer=trainer,
-            evaluator=evaluator,
-            steps_per_loop=lambda step: LOG_STEPS - step % LOG_STEPS,
-            checkpoint_manager=manager,  # restores the last checkpoint here
-            summary_dir=str(run.tensorboard / "train"),
-            eval_summary_dir=str(run.tensorboard / "val"),
-            train_actions=[lambda outputs: _log(log, trainer.global_step, outputs), saver],
-        )
-        evaluated = {line["step"] for line in run.metrics() if line["split"] == "val"}
-        try:
-            for stop in plan.eval_steps:
-                if stop < done or stop in evaluated:
-                    continue
-                controller.train(stop)
-                controller.evaluate()
-                log.evaluated(stop, evaluator.metrics)
-        except (KeyboardInterrupt, SystemExit):
-            saver.save()
+            raise OSError(errno.ENOSPC, error.message, str(job.run.path)) from error
+        raise room.too_small(job, training_.learner) from error
+    except MemoryError as error:
+        raise room.too_small(job, training_.learner) from error
+    except tf.errors.InvalidArgumentError as error:
+        raise training_.explained(error) from error
+    except LOST as error:
+        if job.place.workers == 1:
             raise
-    trained = run.checkpoints / WEIGHTS
-    with files.replacing(trained) as temporary:
-        tensors.save(core.model, temporary, model=options.model, size=options.size, classes=dataset.classes)
-    # from the log, because the run may have been killed between its last evaluation and here
-    last = next(line for line in reversed(run.metrics()) if line["split"] == "val")
-    metrics = {key: value for key, value in last.items() if key not in ("step", "epoch", "split")}
-    versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official")}
-    training.finish(run, plan.steps, trained, metrics, device=where, versions=versions)
+        raise UserError(
+            "another process of this run has ended or cannot be reached, so this one stopped too: the same command "
+            "goes on from the last checkpoint"
+        ) from error
 
 
-def _schedule(plan: Plan, numbers: Recipe) -> TrainerConfig:
-    """Adam, a linear warm-up, then a cosine to zero at the last step."""
-    warmup = max(round(plan.steps * numbers.warmup), 1)
-    return TrainerConfig(
-        train_steps=plan.steps,
-        optimizer_config=OptimizationConfig(
-            {
-                "optimizer": {"type": "adam"},
-                "learning_rate": {
-                    "type": "cosine",
-                    "cosine": {"initial_learning_rate": numbers.lr, "decay_steps": plan.steps},
-                },
-                "warmup": {"type": "linear", "linear": {"warmup_steps": warmup}},
-            }
-        ),
-    )
+class Training:
+    """One process's part in a run."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.learner: Learner | None = None
+
+    def run(self) -> None:
+        """From where the run is to its end."""
+        job, plan = self.job, self.job.plan
+        self._prepare()
+        with TrainLog(job.run, plan, self.done, writes=job.place.first) as self.log:
+            evaluated = {line["step"] for line in training.evaluations(job.run) if line["step"] <= self.done}
+            for stop in plan.eval_steps:
+                if stop in evaluated or stop < self.done:
+                    continue
+                self._train_until(stop)
+                if self._evaluate(stop):
+                    break
+        if job.place.first:
+            self._finish()
+
+    def explained(self, error: tf.errors.InvalidArgumentError) -> Exception:
+        """What was wrong with the step that failed: the loss, or a picture."""
+        if self.learner is None:
+            return error
+        step = int(self.learner.global_step.numpy()) + 1
+        if NOT_FINITE in error.message:
+            loss = float(sum(self.learner.report.numpy()))
+            names = self.batches.names(step)
+            return training.not_finite(loss, step, self.job.plan, names, self.checkpoints.latest)
+        # what reads pictures is some batches ahead
+        for ahead in range(step, step + 8):
+            for name in dict.fromkeys(self.batches.names(ahead)):
+                index = next(i for i, one in enumerate(self.job.train.pictures) if one.file_name == name)
+                try:
+                    self.batches.pictures.pixels(index)
+                except UserError as problem:
+                    return problem
+        return error
+
+    def _prepare(self) -> None:
+        """Everything up to the first step; in a cluster TensorFlow's engine waits for all processes."""
+        job, options, place = self.job, self.job.options, self.job.place
+        self.where = device.choose(options.device)
+        device.share_processors(place)
+        self.strategy = device.strategy(place)
+        job.interruption.install()
+        tf_keras.utils.set_random_seed(options.seed)
+        if options.deterministic:
+            tf.config.experimental.enable_op_determinism()
+        latest = Checkpoints.latest_of(job.run)
+        task = Task(job.architecture, options.size, len(job.dataset.classes), job.recipe)
+        self.batches = self._batches(task)
+        say(
+            f"train {job.run.name} on {device.describe(self.where, place)}: {job.plan.steps} steps of {job.plan.batch} "
+            f"pictures, {latest} done"
+        )
+        with self.strategy.scope(), device.policy(device.precision(options.amp)):
+            core = Core(task)
+            if job.weights and not latest:
+                facts = weights.initialise(core, job.weights, job.dataset.classes)
+                if place.first:
+                    job.run.update(weights_from=facts)
+            freeze(core.model, job.frozen_stages)
+            if place.parts > 1:
+                synchronise_norms(core.model)
+            config = schedule.configure(job.plan, job.recipe, options)
+            self.learner = Learner(
+                ExperimentConfig(task=task.task_config, trainer=config),
+                task,
+                core.model,
+                schedule.optimizer(task, config),
+                self._dataset(latest),
+                options.accumulate,
+            )
+        self.checkpoints = Checkpoints(
+            job.run, self.learner.checkpoint, self.learner.global_step, options.keep, place.first
+        )
+        self.done = self.checkpoints.restore()
+        self.evaluator = Evaluator(job, task, core.model, self.learner.optimizer)
+        boards = place.first and options.logger == "tensorboard"
+        self.controller = orbit.Controller(
+            global_step=self.learner.global_step,
+            trainer=self.learner,
+            evaluator=self.evaluator,
+            strategy=self.strategy,
+            steps_per_loop=LOG_STEPS,
+            summary_dir=str(job.run.tensorboard / "train") if boards else None,
+            eval_summary_dir=str(job.run.tensorboard / "val") if boards else None,
+        )
+        self._seconds_a_step: float | None = None
+
+    def _batches(self, task: Task) -> Batches:
+        job, options, place = self.job, self.job.options, self.job.place
+        pictures = Pictures(
+            job.train, options.size, options.augment == "ssd", options.cache, options.workers, place.workers
+        )
+        if not pictures.kept:
+            pictures.use_files(job.run.path / "pictures", place.first)
+        # where pictures were copied, the others wait until they are
+        self._agree(False, None)
+        stream = Stream(job.train.pictures, options.seed, options.balance)
+        return Batches(pictures, task.anchors, stream, job.plan.batch, options.augment, options.workers)
+
+    def _dataset(self, step: int) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+        if self.job.place.parts == 1:
+            return self.batches.after(step)
+        return self.strategy.distribute_datasets_from_function(lambda context: self.batches.after(step, context))
+
+    def _train_until(self, stop: int) -> None:
+        learner, job = self.learner, self.job
+        while (step := int(learner.global_step.numpy())) < stop:
+            began, waited = time.monotonic(), float(learner.waited.numpy())
+            count = min(self._steps_a_loop(step), stop - step)
+            # in the first loop most of the time goes into building the graph, and nothing is lost with a step
+            with job.interruption.at_once() if self._seconds_a_step is None else contextlib.nullcontext():
+                self.controller.train(step + count)
+            first, self._seconds_a_step = self._seconds_a_step is None, (time.monotonic() - began) / count
+            figures = learner.train_loop_end()
+            self.log.trained(
+                step + count,
+                figures["loss"],
+                figures["learning_rate"],
+                {name: figures[f"loss_{name}"] for name in PARTS},
+                device.memory(self.where),
+                None if first else float(learner.waited.numpy()) - waited,
+            )
+            save, code = self._agree(self.checkpoints.is_due, job.interruption.exit_code)
+            if save or code is not None:
+                self.checkpoints.save()
+            if code is not None:
+                job.interruption.request(code)
+                job.interruption.leave()
+
+    def _steps_a_loop(self, step: int) -> int:
+        """Steps until the next look at signals, up to where the next line of the log is due.
+
+        The processes of a cluster have to agree, and do so after every step.
+        """
+        if self._seconds_a_step is None or self.job.place.workers > 1:
+            return 1
+        return min(max(int(LOOP_SECONDS / self._seconds_a_step), 1), LOG_STEPS - step % LOG_STEPS)
+
+    def _evaluate(self, step: int) -> bool:
+        """Measure the val split, keep the best weights; whether the run has come to its end early."""
+        job = self.job
+        self.checkpoints.save()
+        with job.interruption.at_once():
+            self.evaluator.take_over()
+            enough = False
+            if job.place.first:
+                self.controller.evaluate()
+                earlier = [line["mAP"] or 0.0 for line in training.evaluations(job.run)]
+                if (self.evaluator.metrics.mAP or 0.0) >= max(earlier, default=0.0):
+                    self.evaluator.keep()
+                self.log.evaluated(step, self.evaluator.metrics)
+                enough = training.has_stopped_improving(job.run, job.options.early_stop)
+            enough, code = self._agree(enough, job.interruption.exit_code)
+            if code is not None:
+                job.interruption.request(code)
+                job.interruption.leave()
+        return enough
+
+    def _finish(self) -> None:
+        # from the log, because the run may have been killed between its last evaluation and here
+        best = training.best_evaluation(self.job.run)
+        versions = {name: metadata.version(name) for name in ("tensorflow", "tf-models-official")}
+        steps = int(self.learner.global_step.numpy())
+        where = device.describe(self.where, self.job.place)
+        training.finish(self.job.run, steps, self.evaluator.best_weights, best, device=where, versions=versions)
+
+    def _agree(self, wish: bool, code: int | None) -> tuple[bool, int | None]:
+        """Whether any process of the cluster has the wish, and the exit code that one was asked for, if any."""
+        if self.job.place.workers == 1:
+            return wish, code
+        mine = tf.constant([wish, code is not None, bool(code)], tf.float32)
+        each = self.strategy.experimental_distribute_values_from_function(lambda _: mine)
+        total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None).numpy()
+        return total[0] > 0, (EXIT_INTERRUPTED if total[2] else 0) if total[1] else None
 
 
-def _log(log: TrainLog, step: tf.Variable, outputs: dict[str, tf.Tensor]) -> None:
-    log.trained(int(step.numpy()), float(outputs["training_loss"]), float(outputs["learning_rate"]))
-
-
-def _step_of(checkpoint: str | None) -> int:
-    """The step in a checkpoint's name, `ckpt-STEP`; 0 without one."""
-    return int(Path(checkpoint).name.rpartition("-")[2]) if checkpoint else 0
+def synchronise_norms(model: tf_keras.Model) -> None:
+    """Let batch norms average over the pictures of all devices: as one device would, with the whole step."""
+    for layer in model.submodules:
+        if isinstance(layer, tf_keras.layers.BatchNormalization):
+            layer.synchronized, layer.fused = True, False

@@ -1,19 +1,26 @@
 """Ctrl-C and SIGTERM during training: they wait for the end of a step, so that it can be saved.
 
-After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as asked: exit
-code 0. A run that is not at its end says so in run.json. Ctrl-C is a person's, and ends as shells count it.
+A step that takes too long is given up: who sent the signal kills after ten seconds, and the last checkpoint is a minute
+old at most. After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as
+asked: exit code 0. A run that is not at its end says so in run.json. Ctrl-C is a person's, and ends as shells count it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import sys
+import threading
+from collections.abc import Iterator
 from types import FrameType
 
 from isomer.errors import EXIT_INTERRUPTED
 from isomer.progress import say
 
 EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 0}
+PATIENCE_SECONDS = 8.0  # of the ten that a signal leaves
+KEPT = "interrupted: what was finished is kept; the same command goes on from there"
 
 
 class Interruption:
@@ -22,6 +29,8 @@ class Interruption:
     def __init__(self) -> None:
         self.exit_code: int | None = None
         self._before: dict = {}
+        self._at_once = False
+        self._patience: threading.Timer | None = None
 
     @property
     def requested(self) -> bool:
@@ -30,8 +39,18 @@ class Interruption:
     def leave(self) -> None:
         """End the program if a signal came; for a place where nothing is half done."""
         if self.requested:
-            say("interrupted: what was finished is kept; the same command goes on from there")
+            say(KEPT)
             sys.exit(self.exit_code)
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal ends the program where it is: nothing is half done there that could be saved."""
+        before, self._at_once = self._at_once, True
+        try:
+            self.leave()
+            yield
+        finally:
+            self._at_once = before
 
     def request(self, exit_code: int) -> None:
         """Another process of the same run was asked to stop."""
@@ -50,9 +69,20 @@ class Interruption:
     def __exit__(self, *_) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._patience:
+            self._patience.cancel()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             sys.exit(self.exit_code)
         self.exit_code = EXIT_CODES[signal.Signals(number)]
+        if self._at_once:
+            self.leave()
         say("stopping after this step; once more stops at once")
+        self._patience = threading.Timer(PATIENCE_SECONDS, self._give_up)
+        self._patience.daemon = True
+        self._patience.start()
+
+    def _give_up(self) -> None:
+        say(f"the step is given up after {PATIENCE_SECONDS:g} s: the same command goes on from the last checkpoint")
+        os._exit(self.exit_code or 0)

@@ -120,6 +120,25 @@ def export_provenance(run: RunFolder, **versions: str) -> dict[str, str]:
     return {"run": run.name, **origin, "weights_sha256": record["weights_sha256"], **versions}
 
 
+def evaluations(run: RunFolder) -> list[dict[str, Any]]:
+    """The run's evaluations so far, as metrics.jsonl has them."""
+    return [line for line in run.metrics() if line["split"] == "val"]
+
+
+def best_evaluation(run: RunFolder) -> dict[str, Any]:
+    """The figures (Metrics.to_json) of the best evaluation by mAP, of equal ones the last."""
+    best = max(enumerate(evaluations(run)), key=lambda item: (item[1]["mAP"] or 0.0, item[0]))[1]
+    return {key: value for key, value in best.items() if key not in ("step", "epoch", "split", "seconds")}
+
+
+def has_stopped_improving(run: RunFolder, patience: int | None) -> bool:
+    """Whether the last `patience` evaluations were no better than one before them (--early-stop); None: never."""
+    scores = [line["mAP"] or 0.0 for line in evaluations(run)]
+    if patience is None or len(scores) <= patience:
+        return False
+    return max(scores[-patience:]) <= max(scores[:-patience])
+
+
 def not_finite(loss: float, step: int, plan: Plan, pictures: Sequence[str], checkpoint: Path | None) -> UserError:
     """The error for a loss (or gradient) that is no number any more.
 

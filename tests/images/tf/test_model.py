@@ -34,7 +34,7 @@ def test_boxes_and_scores_of_every_anchor(size, classes):
 
 @pytest.mark.parametrize("size", [96, 101, 160, 333])
 def test_anchors_cover_the_image_and_no_more(size):
-    anchors = Task(LIGHT, size, 1, Recipe()).parser.anchors
+    anchors = Task(LIGHT, size, 1, Recipe()).anchors.levels
     for level, corners in anchors.items():
         cells = math.ceil(size / 2 ** int(level))
         rows, columns, _ = corners.shape
