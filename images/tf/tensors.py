@@ -62,7 +62,7 @@ def variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
     return found
 
 
-def save(model: tf_keras.Model, path: Path, **about: Any) -> None:
+def save(model: tf_keras.Model, path: Path, /, **about: Any) -> None:
     """Write all variables of a detector: an HDF5 file with a data set for each, under its name, and `about` it."""
     with h5py.File(path, "w") as file:
         file.attrs[ABOUT] = json.dumps(about)
