@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
 from invoke import Collection
 
 from isomer import flags
-from launcher import engines, exporting, options, project, steps, verbs
+from launcher import converting, engines, exporting, options, project, steps, verbs
 from launcher.exporting import TOOLS
 from launcher.step import script
 from launcher.verbs import Parsed
@@ -50,6 +50,16 @@ def export(image: str) -> None:
 
     help_line = f"Export a {image} run, prove it against {image}, publish it."
     add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Engine), body))
+
+
+def convert() -> None:
+    """A model made elsewhere: identified, converted in the image that opens it, then as an export."""
+
+    def body(given: Parsed, around: Parsed, engine: Parsed) -> None:
+        converting.run(engines.choose(engine.flags.engine), given, around.typed)
+
+    help_line = "Convert a model made elsewhere, prove it, publish it."
+    add(verbs.make("convert", help_line, (flags.Convert, flags.Assemble, options.Engine), body, without=("run",)))
 
 
 def add(task) -> None:
@@ -97,6 +107,7 @@ for name in project.images_with("predict"):
     of_script(f"predict-{name}", line, name, "predict", flags.Predict)
 for name in project.images_with("export"):
     export(name)
+convert()
 
 if __name__ == "__main__":
     from launcher.program import main

@@ -45,6 +45,7 @@ def flag(
     repeatable: bool = False,
     output: bool = False,
     name_or_path: bool = False,
+    among: bool = False,
     words: tuple[str, ...] = (),
     free: bool = False,
     heading: str | None = None,
@@ -55,6 +56,7 @@ def flag(
         least, most: inclusive.
         repeatable: makes a tuple of all that is given.
         output: the path is written, not read.
+        among: a path that is read with what lies beside it.
         name_or_path: a word that names a dataset or a run, or a path where there is none of that name.
         words: what it may also be, and is then no path, whatever lies there.
         free: changes how fast a run goes or what is said of it, not what comes out: it may differ on resuming.
@@ -69,6 +71,7 @@ def flag(
         "repeatable": repeatable,
         "output": output,
         "name_or_path": name_or_path,
+        "among": among,
         "words": words,
         "free": free,
         "heading": heading,
@@ -303,7 +306,7 @@ class Convert:
     What the model itself does not tell is settled by its kind and said; the flags below overrule it.
     """
 
-    path: Path = required("file or folder of the model", positional=True)
+    path: Path = required("file or folder of the model", positional=True, among=True)
     name: str = required("name of the published model")
     classes: str | None = flag(
         None,

@@ -13,9 +13,15 @@ from isomer.files import sha256_of_file
 from isomer.volume import Volume
 from launcher import project
 
+CHECKPOINT_PARTS = (".meta", ".index")  # of a TensorFlow checkpoint, named by what its files begin with
+
 
 class Output(PosixPath):
     """A path that a step writes; the folder that it is in is there."""
+
+
+class Among(PosixPath):
+    """A file that a step reads, with what lies beside it: weights in a second file, a list of names."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,16 @@ def existing(path: Any) -> Path:
     if not found.exists():
         raise UserError(f"no such file or folder: {path}")
     return found
+
+
+def among(path: Any) -> Path:
+    """A model the user typed: a file with what lies beside it, a folder, or a checkpoint by its files' common name."""
+    typed = Path(path).expanduser()
+    if not typed.exists():
+        parts = (typed.with_name(f"{typed.name}{suffix}") for suffix in CHECKPOINT_PARTS)
+        typed = next((part for part in parts if part.is_file()), typed)
+    found = existing(typed)
+    return found if found.is_dir() else Among(found)
 
 
 def writable(path: Any) -> Output:

@@ -14,7 +14,7 @@ from invoke import Context, Exit, Task
 from isomer import flags
 from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from launcher import process, project
-from launcher.step import existing, name_or_path, writable
+from launcher.step import among, existing, name_or_path, writable
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,9 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
     """
     classes = tuple(classes)
     hidden = set(without)
-    items = {item.name: item for cls in classes for item in flags.fields(cls) if item.name not in hidden}
+    # of a flag that two classes have, the first one's words
+    items = {item.name: item for cls in classes[::-1] for item in flags.fields(cls) if item.name not in hidden}
+    items = {item.name: items[item.name] for cls in classes for item in flags.fields(cls) if item.name in items}
 
     def run(_context: Context, /, **given: Any) -> None:
         process.terminate_like_interrupt()
@@ -91,6 +93,8 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
             words[-1] = writable(value)
         elif about["name_or_path"]:
             words[-1] = name_or_path(value, project.volume(), about["words"])
+        elif about["among"]:
+            words[-1] = among(value)
         elif flags.value_type(cls, key) is Path:
             words[-1] = existing(value)
         argv += words

@@ -14,7 +14,7 @@ from typing import Any
 from isomer.errors import UserError
 from launcher import process, project
 from launcher.process import Command
-from launcher.step import Output, Step, provenance
+from launcher.step import Among, Output, Step, provenance
 
 NAME = "docker"
 LISTEN = "0.0.0.0"  # inside a container, whose port is given to 127.0.0.1 of this machine alone
@@ -208,9 +208,9 @@ def _seen(item: str | Path) -> str:
 
 
 def _mounted(path: Path) -> Path:
-    """What is mounted so that a step sees a path: the folder of what it writes, and of a file that names pictures."""
+    """What is mounted so that a step sees a path: the folder of what it writes, and of a file that is not alone."""
     names_pictures = path.suffix.lower() in ANNOTATION_SUFFIXES and path.is_file()
-    return path.parent if isinstance(path, Output) or names_pictures else path
+    return path.parent if isinstance(path, (Output, Among)) or names_pictures else path
 
 
 def _caller() -> dict[str, str]:
