@@ -19,12 +19,13 @@ from isomer.report.pictures import Shown, css_colour
 MOST_CURVES = 12  # precision-recall charts; a dataset may have hundreds of classes
 # What run.json and config.json hold besides: shown elsewhere on the page, or of no use to a reader.
 NOT_PROVENANCE = {"metrics", "provenance", "data", "weights"}
+MOST_CONFUSIONS = 12  # rows of the table of classes taken for others
 MOST_CLASSES = 40  # rows of the table by class
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the tables by class and by size: each model's value."""
+    """A row of the tables by class, by size and of confusions: each model's value."""
 
     name: str
     values: list[float | None]
@@ -68,12 +69,24 @@ def render(collected: Collected, pictures: list[Shown]) -> str:
             for name in classes
         ],
         by_size=[Row(name, [subject.model["metrics"]["by_size"][name] for subject in compared]) for name in SIZES],
+        confusions=_confusions([subject.model["metrics"] for subject in compared]),
         colours={name: css_colour(number) for number, name in enumerate(dataset.classes, start=1)},
         groups={name: list(group) for name, group in groupby(pictures, key=lambda shown: shown.group)},
         threshold=collected.score_threshold,
         provenance=_provenance(collected.subjects),
         charts=Markup(_script_json(_charts(collected, classes))),
     )
+
+
+def _confusions(metrics: Sequence[dict[str, Any]]) -> list[Row]:
+    """How often each model took a box of one class for another, the most frequent first."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for place, figures in enumerate(metrics):
+        for truth, found, count in figures.get("confusion", ()):
+            if truth and found and truth != found:
+                counts.setdefault((truth, found), [0] * len(metrics))[place] = count
+    most = sorted(counts.items(), key=lambda item: (-sum(item[1]), item[0]))[:MOST_CONFUSIONS]
+    return [Row(f"{truth} taken for {found}", values) for (truth, found), values in most]
 
 
 def _script_json(value: Any) -> str:

@@ -45,6 +45,19 @@ def test_figures_are_those_of_the_comparison(full_volume):
     assert "abababababab" in seen, "the git revision"
 
 
+def test_classes_taken_for_others(full_volume):
+    seen = text(page(full_volume))
+    counts: dict[tuple[str, str], list[int]] = {}
+    models = parity.read(full_volume.reports / "toys")["models"]
+    for place, model in enumerate(models):
+        for truth, found, count in model["metrics"]["confusion"]:
+            if None not in (truth, found) and truth != found:
+                counts.setdefault((truth, found), [0, 0])[place] = count
+    assert counts, "the made-up detectors take some for others"
+    for (truth, found), (first, second) in counts.items():
+        assert f"{truth} taken for {found} {first} {second}" in seen
+
+
 def test_curves_are_the_logged_ones(full_volume):
     html = page(full_volume)
     charts = json.loads(re.search(r'id="data">(.*?)</script>', html)[1])
