@@ -48,7 +48,7 @@ def test_figures_are_those_of_the_comparison(full_volume):
 def test_classes_taken_for_others(full_volume):
     seen = text(page(full_volume))
     counts: dict[tuple[str, str], list[int]] = {}
-    models = parity.read(full_volume.reports / "toys")["models"]
+    models = sorted(parity.read(full_volume.reports / "toys")["models"], key=lambda model: model["name"])
     for place, model in enumerate(models):
         for truth, found, count in model["metrics"]["confusion"]:
             if None not in (truth, found) and truth != found:
