@@ -35,6 +35,7 @@ HARMLESS = (
     np._core.multiarray.scalar,
     *(type(np.dtype(name)) for name in ("float32", "float64", "int32", "int64")),
 )
+COUNTER = "num_batches_tracked"  # no weight; torchvision's frozen batch norms do not save it
 COCO_COLUMNS = len(coco.BY_ID) + 1  # torchvision's: the background, then the ids up to 90
 
 
@@ -49,6 +50,7 @@ class Checkpoint:
     names: Names | None
     columns: int
     size: int | None  # its input's, where the file says it
+    count: int  # of tensors in the file, COUNTER not among them
 
     @property
     def first_column(self) -> int:
@@ -65,10 +67,12 @@ def read(weights: Weights, detector: Detector) -> Checkpoint:
     found = _load(weights.path)
     if found.get("model") != detector.name and isinstance(found.get("model"), str):
         raise UserError(f"{weights.path} holds weights of {found['model']}, not of {detector.name}: give --model")
-    tensors = _named_for(detector, _tensors(weights.path, found), published=weights.published is not None)
+    there = _tensors(weights.path, found)
+    tensors = _named_for(detector, there, published=weights.published is not None)
     columns = _columns(detector, tensors)
     names = _names(found.get("classes"), columns)
-    return Checkpoint(tensors, names, columns, found.get("size") if names else None)
+    count = sum(not name.endswith(COUNTER) for name in there)
+    return Checkpoint(tensors, names, columns, found.get("size") if names else None, count)
 
 
 def _names(said: Any, columns: int) -> Names | None:

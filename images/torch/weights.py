@@ -11,7 +11,7 @@ from typing import Any
 import checkpoint
 import models
 import torch
-from checkpoint import Checkpoint
+from checkpoint import COUNTER, Checkpoint
 from models.base import Detector
 from torch import Tensor
 
@@ -22,7 +22,6 @@ from isomer.predicting import Names
 from isomer.pretrained import Weights
 from isomer.progress import say
 
-COUNTER = "num_batches_tracked"  # no weight; torchvision's frozen batch norms do not save it
 LEAST_SHARE = 0.1  # of a detector's tensors: what fits less is of something else
 SMALLEST = 96  # pixels: a detector that is only looked at
 
@@ -35,7 +34,7 @@ class Fit:
     cut: list[str]
     differing: list[str]  # there under the same name, of another shape
     absent: list[str]
-    unused: list[str]  # of the file
+    unused: int  # tensors of the file
 
     @property
     def total(self) -> int:
@@ -55,9 +54,8 @@ def load(detector: Detector, weights: Weights, classes: tuple[str, ...]) -> dict
     shared = _shared(detector, found, classes)
     fit = _fit(detector, found, shared)
     if len(fit.whole) + len(fit.cut) < LEAST_SHARE * fit.total:
-        raise UserError(
-            f"{weights.path} fits {detector.name} in {len(fit.whole)} of {fit.total} tensors: {_first(detector, found)}"
-        )
+        fitting = f"{len(fit.whole)} of {fit.total} tensors"
+        raise UserError(f"{weights.path} fits {detector.name} in {fitting}: {_first(detector, found, fit)}")
     _fill(detector, found, fit, shared)
     kept = [classes[own] for own in sorted(shared)]
     facts = weights.to_json()
@@ -68,7 +66,7 @@ def load(detector: Detector, weights: Weights, classes: tuple[str, ...]) -> dict
     if found.columns:
         say(_classes(found, classes, kept))
     counts = {"loaded": len(fit.whole), "cut": len(fit.cut), "new": len(fit.absent) + len(fit.differing)}
-    return {**facts, **counts, "unused": len(fit.unused), "classes_kept": kept}
+    return {**facts, **counts, "unused": fit.unused, "classes_kept": kept}
 
 
 def as_published(weights: Weights, model: Model) -> tuple[Names, Detector]:
@@ -87,7 +85,7 @@ def as_published(weights: Weights, model: Model) -> tuple[Names, Detector]:
     fit = _fit(detector, found, columns)
     if fit.differing or fit.absent:
         missing = f"{len(fit.differing) + len(fit.absent)} of {fit.total} tensors are missing"
-        raise UserError(f"{weights.path} is no whole {model.name}: {missing}; {_first(detector, found)}")
+        raise UserError(f"{weights.path} is no whole {model.name}: {missing}; {_first(detector, found, fit)}")
     _fill(detector, found, fit, columns)
     return found.names, detector
 
@@ -97,7 +95,7 @@ def _fit(detector: Detector, found: Checkpoint, shared: dict[int, int]) -> Fit:
     same = detector.columns == found.columns and shared == {index: index for index in range(detector.classes)}
     own = {name: value for name, value in detector.state_dict().items() if not name.endswith(COUNTER)}
     layers = tuple(f"{layer}." for layer in detector.class_layers())
-    fit = Fit([], [], [], [], [name for name in found.tensors if name not in own and not name.endswith(COUNTER)])
+    fit = Fit([], [], [], [], found.count - sum(name in found.tensors for name in own))
     for name, value in own.items():
         there = found.tensors.get(name)
         if there is None:
@@ -130,13 +128,14 @@ def _fill(detector: Detector, found: Checkpoint, fit: Fit, shared: dict[int, int
     own = detector.state_dict()
     for name in fit.whole:
         own[name].copy_(found.tensors[name])
-    pairs = [(index + detector.background, there + found.first_column) for index, there in shared.items()]
-    if detector.background and found.columns:
-        pairs.append((0, 0))
-    for name in fit.cut if pairs else ():
-        ours, theirs = zip(*pairs, strict=True)
-        into = _by_column(own[name], detector.columns)
-        into[:, list(ours)] = _by_column(found.tensors[name], found.columns)[:, list(theirs)].to(into.dtype)
+    if not fit.cut:
+        return
+    columns = {index + detector.background: there + found.first_column for index, there in shared.items()}
+    if detector.background:
+        columns[0] = 0
+    for name in fit.cut:
+        into, there = _by_column(own[name], detector.columns), _by_column(found.tensors[name], found.columns)
+        into[:, list(columns)] = there[:, list(columns.values())].to(into.dtype)
 
 
 def _by_column(tensor: Tensor, columns: int) -> Tensor:
@@ -144,15 +143,15 @@ def _by_column(tensor: Tensor, columns: int) -> Tensor:
     return tensor.view(-1, columns, *tensor.shape[1:])
 
 
-def _first(detector: Detector, found: Checkpoint, count: int = 3) -> str:
+def _first(detector: Detector, found: Checkpoint, fit: Fit) -> str:
     """The first tensors that differ, with both shapes."""
-    own = detector.state_dict()
-    shapes = [
-        f"{name} is {_shape(found.tensors.get(name))} there and {_shape(value)} here"
-        for name, value in own.items()
-        if not name.endswith(COUNTER) and _shape(found.tensors.get(name)) != _shape(value)
-    ]
-    return "; ".join(shapes[:count])
+    missing = {*fit.differing, *fit.absent}
+    names = [name for name in detector.state_dict() if name in missing]
+    return "; ".join(_difference(detector, found, name) for name in names[:3])
+
+
+def _difference(detector: Detector, found: Checkpoint, name: str) -> str:
+    return f"{name} is {_shape(found.tensors.get(name))} there and {_shape(detector.state_dict()[name])} here"
 
 
 def _shape(tensor: Tensor | None) -> str:
@@ -166,10 +165,11 @@ def _counts(detector: Detector, found: Checkpoint, fit: Fit) -> str:
             f"{len(fit.cut)} of the class head are cut anew ({found.columns} columns there, {detector.columns} here)"
         )
     if fit.differing:
-        parts.append(f"{len(fit.differing)} have another shape and are new ({_first(detector, found, 1)})")
+        first = _difference(detector, found, fit.differing[0])
+        parts.append(f"{len(fit.differing)} have another shape and are new (from {first})")
     if fit.absent:
         parts.append(f"{len(fit.absent)} are not in the file and are new (from {fit.absent[0]})")
-    return "; ".join([*parts, f"{len(fit.unused)} unused"])
+    return "; ".join([*parts, f"{fit.unused} unused"])
 
 
 def _classes(found: Checkpoint, classes: tuple[str, ...], kept: list[str]) -> str:

@@ -77,7 +77,7 @@ class Model:
         count = int(freeze) if freeze.isdecimal() else 0
         if self.stages is not None and freeze != "backbone" and not 1 <= count <= self.stages:
             raise UserError(
-                f"--freeze {freeze}: the backbone of {self.name} has {self.stages} stages; give backbone or a number of them"
+                f"--freeze {freeze}: the backbone of {self.name} has {self.stages} stages: so many at most, or backbone"
             )
 
 

@@ -44,11 +44,11 @@ class Model(TorchvisionSsd):
 
 
 def _place(name: str) -> str:
-    """`features.13.block.1.0.weight` -> `backbone.features.1.0.0.0.weight`: the detector is cut inside block 13."""
+    """`features.13.block.1.0.weight` -> `backbone.features.1.0.1.0.weight`: the detector is cut inside block 13."""
     block, inside, rest = re.fullmatch(r"features\.(\d+)\.(?:block\.(\d+)\.)?(.*)", name).groups()
     number = int(block)
     if number < SPLIT:
         return name.replace("features.", "backbone.features.0.", 1)
     if number > SPLIT or inside is None:
         return name.replace(f"features.{number}.", f"backbone.features.1.{number - SPLIT}.", 1)
-    return f"backbone.features.0.{SPLIT}.{rest}" if inside == "0" else f"backbone.features.1.0.{int(inside) - 1}.{rest}"
+    return f"backbone.features.0.{SPLIT}.{rest}" if inside == "0" else f"backbone.features.1.0.{inside}.{rest}"
