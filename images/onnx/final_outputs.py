@@ -148,8 +148,10 @@ def _one_table(seen: dict[str, Seen]):
     """One output with a detection a row: 6 columns (box, score, class; YOLOv10) or 7 (with the picture's number in
     front: YOLOv7's, OpenVINO's and EfficientDet's, which differ in where score and class are)."""
     tables = [one for one in seen.values() if one.arrays[0].ndim >= 2 and one.shape[-1] in (5, 6, 7)]
-    tables = [one for one in tables if np.prod(one.shape[:-1]) <= MOST_ROWS]
-    for one in tables:
+    # of two axes only where the table is all there is: scores of six detections look like one, too
+    tables = [one for one in tables if one.arrays[0].ndim > 2 or len(seen) == 1]
+    tables = [one for one in tables if len({array.shape[-1] for array in one.arrays}) == 1]
+    for one in (one for one in tables if np.prod(one.shape[:-1]) <= MOST_ROWS):
         columns = one.shape[-1]
         if columns == 5:  # mmdeploy: the score behind the box, ids in an output of their own
             others = [other for other in seen.values() if other.is_whole and other.shape == one.shape[:-1]]
