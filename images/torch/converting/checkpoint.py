@@ -23,16 +23,22 @@ from isomer.errors import UserError
 
 AVERAGED = re.compile(r"ema|average|swa|shadow", re.IGNORECASE)
 OPTIMIZER = re.compile(r"optim|sched|scaler|callback|loops|amp", re.IGNORECASE)
+NAMES = ("classes", "class_names", "names", "CLASSES", "labels")
 DEEPEST = 4  # dictionaries inside dictionaries
 _GLOBAL = re.compile(r"(?:Unsupported global: GLOBAL|Unsupported class|Unsupported operand) (\S+)")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """A state dict, and the keys under which the file has it."""
+    """A state dict, the keys under which the file has it, and what the file says beside it.
+
+    classes: names, where they are told. size: of the model's input in pixels, likewise (our own trainings').
+    """
 
     state: dict[str, Tensor]
     keys: tuple[str, ...] = ()
+    classes: tuple[str, ...] | None = None
+    size: int | None = None
 
     @property
     def averaged(self) -> bool:
@@ -46,14 +52,20 @@ def read(path: Path) -> list[Weights]:
     Raises:
         UserError: the file is damaged, wants to run code, or holds no weights.
     """
-    value = _open(path)
-    found = list(_state_dicts(value))
+    value = load(path)
+    classes, size = _told(value)
+    found = [Weights(state, keys, classes, size) for keys, state in _state_dicts(value)]
     if not found:
         raise UserError(f"{path.name} holds no weights: {_in_words(value)}. Give the file with the model's state dict")
     return sorted(found, key=lambda weights: (not weights.averaged, -len(weights.state)))
 
 
-def _open(path: Path) -> Any:
+def load(path: Path) -> Any:
+    """What is in a file of torch.save or in safetensors; tensors on the CPU, settings of other classes left empty.
+
+    Raises:
+        UserError: the file is damaged, or wants to run code.
+    """
     names = pickles.of_file(path)
     pickles.refuse(path, names)
     # torch decides about its own names
@@ -122,13 +134,29 @@ def _stand_in(name: str) -> type:
     return _Rows if name == "collections.deque" else _Entries
 
 
-def _state_dicts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[Weights]:
+def _told(value: Any) -> tuple[tuple[str, ...] | None, int | None]:
+    """Class names and input size that a checkpoint has beside its weights."""
+    if not isinstance(value, Mapping):
+        return None, None
+    places = [value, *(value[key] for key in ("meta", "config") if isinstance(value.get(key), Mapping))]
+    classes = None
+    for names in (place.get(key) for place in places for key in NAMES):
+        if isinstance(names, Mapping):
+            names = list(names.values())
+        if isinstance(names, list | tuple) and names and all(isinstance(name, str) for name in names):
+            classes = tuple(names)
+            break
+    size = value.get("size")
+    return classes, size if isinstance(size, int) else None
+
+
+def _state_dicts(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], dict[str, Tensor]]]:
     """Every dictionary of named tensors, however deep, but for an optimizer's."""
     if not isinstance(value, Mapping) or len(keys) > DEEPEST or "param_groups" in value:
         return
     state = {key: item for key, item in value.items() if isinstance(key, str) and isinstance(item, Tensor)}
     if any(tensor.ndim for tensor in state.values()):
-        yield Weights({key: _as_float(tensor) for key, tensor in state.items()}, keys)
+        yield keys, {key: _as_float(tensor) for key, tensor in state.items()}
     for key, item in value.items():
         if isinstance(key, str) and not OPTIMIZER.search(key):
             yield from _state_dicts(item, (*keys, key))

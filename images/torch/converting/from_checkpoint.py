@@ -8,13 +8,20 @@ import torch
 import torchvision
 from inference import detections
 from models.base import Core
+from models.fpn import FpnDetector
 
 from converting import checkpoint, networks
 from converting.networks import Found, Size
+from isomer.catalogue import Pretrained
 from isomer.contract import Preprocessing
-from isomer.converting import Conversion, asked, resizing
+from isomer.converting import Conversion, asked, names, resizing
+from isomer.converting.source import Source
+from isomer.dataset import canonical
 from isomer.errors import UserError
 from isomer.progress import say
+from isomer.run import RunFolder
+
+COCO_IDS = 90
 
 
 def convert(conversion: Conversion) -> None:
@@ -30,11 +37,17 @@ def convert(conversion: Conversion) -> None:
                 f"--{flag.replace('_', '-')} is for graphs: {source.origin} is a checkpoint, whose network is known"
             )
     found = networks.recognise(checkpoint.read(source.opened), source.opened)
-    size = asked.size(options) or found.network.size
-    _say(found, size, options.size is not None)
-    classes = conversion.class_names(found.classes)
+    own_size, own_classes = _own_run(conversion)
+    size = asked.size(options) or found.weights.size or own_size or found.network.size
+    _say(found, size, size != found.network.size)
+    found, classes = _settle_classes(conversion, found, own_classes)
     detector = found.detector(size)
     height, width = _sides(size)
+    if isinstance(detector, FpnDetector):
+        say(
+            "torchvision itself scales pictures until their shorter side has 800 pixels; here all are made "
+            f"{height}×{width} (--resize letterbox keeps their aspect), so small objects may be found less well"
+        )
     usual = Preprocessing(layout="NCHW", height=height, width=width, mean=detector.mean, std=detector.std)
     how = asked.preprocessing(options, usual)
     core = Core(detector).eval()
@@ -47,6 +60,40 @@ def convert(conversion: Conversion) -> None:
         architecture=detector.name,
         **{name: getattr(how, name) for name in ("layout", "height", "width", "mean", "std", "channels", "resize")},
     )
+
+
+def _own_run(conversion: Conversion) -> tuple[int | None, tuple[str, ...] | None]:
+    """Input size and class names, where the checkpoint lies in the folder of a training of this data volume."""
+    run = RunFolder(conversion.source.opened.resolve().parent.parent)
+    if run.path.parent != conversion.volume.runs.resolve() or not (run.path / "config.json").is_file():
+        return None, None
+    config = run.config()
+    dataset = canonical.load(conversion.volume.dataset(config["data"]))
+    return config.get("size"), dataset.classes
+
+
+def _settle_classes(conversion: Conversion, found: Found, own: tuple[str, ...] | None) -> tuple[Found, tuple[str, ...]]:
+    """The network without a background that is none of its classes, and what its classes are called."""
+    named = found.weights.classes or own
+    published = found.network.published
+    if published and _is(published, conversion.source):
+        say(f"this is {published.file_name} as it was published: COCO's classes, of which ten ids have no name")
+        found, named = found.as_published(), names.coco(COCO_IDS)
+    if not found.spare:
+        return found, conversion.class_names(found.classes, named)
+    if conversion.options.classes and len(conversion.class_names(None)) == found.classes:
+        return found, conversion.class_names(found.classes)
+    count = found.classes
+    say(
+        f"the first of its {count} class columns is a background that is never found, as torchvision counts; "
+        f"--classes with {count} names keeps it"
+    )
+    found = found.without_first()
+    return found, conversion.class_names(found.classes, named)
+
+
+def _is(published: Pretrained, source: Source) -> bool:
+    return published.sha256 is not None and source.sha256.startswith(published.sha256)
 
 
 class Original:
@@ -71,7 +118,7 @@ def _say(found: Found, size: Size, given: bool) -> None:
     average = " (an average over the steps: what trainings publish)" if found.weights.averaged else ""
     say(f"weights of {found.network.name}, {found.classes} classes{under}{average}")
     height, width = _sides(size)
-    why = "as --size says" if given else f"{found.network.why}; --size gives another"
+    why = "as was said" if given else f"{found.network.why}; --size gives another"
     say(f"input {height}×{width}, {why}")
 
 
