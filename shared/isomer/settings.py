@@ -12,7 +12,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
-from isomer import catalogue, flags
+from isomer import catalogue, flags, tracking
 from isomer.catalogue import Model
 from isomer.errors import UserError, unknown
 from isomer.flags import FREE, SMALL_SIZE, Train
@@ -42,6 +42,8 @@ def settle(framework: str, models: dict[str, Model], volume: Volume, argv: list[
     if typed.get("resume") and typed.get("fresh"):
         raise UserError("--resume and --fresh cannot both be given")
     config = Train(**typed)
+    if config.logger == "mlflow":
+        tracking.check()
     run = RunFolder(volume.runs / (config.run or default_run(config.data, framework)))
     saved = {} if config.fresh or not (run.path / "config.json").is_file() else run.config()
     if saved and saved["framework"] != framework:
@@ -61,7 +63,9 @@ def settle(framework: str, models: dict[str, Model], volume: Volume, argv: list[
     if config.freeze:
         model.check_freeze(config.freeze)
     weights = config.weights or _fetched(model, volume)
-    size = config.size or (SMALL_SIZE if weights == NONE else _size_of(weights, volume) or model.size)
+    small = model.fitting(SMALL_SIZE)
+    size = config.size or (small if weights == NONE else _size_of(weights, volume) or model.size)
+    model.check_size(size)
     return dataclasses.replace(config, model=model.name, weights=weights, size=size)
 
 

@@ -20,6 +20,7 @@ from isomer.flags import Run, Train
 from isomer.progress import Bar, say
 from isomer.run import RunFolder, now
 from isomer.session import Session
+from isomer.tracking import Tracker
 from isomer.volume import Volume, default_run
 
 EVALUATIONS = 4  # in all, when --eval-every is not given
@@ -158,26 +159,28 @@ def not_finite(loss: float, step: int, plan: Plan, pictures: Sequence[str], chec
 class TrainLog:
     """A run's metrics.jsonl, its bar, and a line an epoch; a context manager around the training loop."""
 
-    def __init__(self, run: RunFolder, plan: Plan, done: int, writes: bool = True) -> None:
+    def __init__(self, run: RunFolder, plan: Plan, done: int, writes: bool = True, logger: str = "none") -> None:
         """`done` steps are behind: what was logged after them (before a kill) is forgotten.
 
-        Of several processes of one run only the first `writes`.
+        Of several processes of one run only the first `writes`. logger: what --logger says.
         """
-        self._run, self._plan, self._writes = run, plan, writes
+        self._run, self._plan, self._writes, self._logger = run, plan, writes, logger
         self._step = self._logged = done
         self._restart_clock()
         self._losses: list[float] = []  # of this epoch
-        if writes:
-            run.drop_metrics_after(done)
-        logged = run.metrics()
-        # without the time between a kill and the command that goes on
-        self._start = time.monotonic() - (logged[-1].get("seconds", 0.0) if logged else 0.0)
+        self._tracker: Tracker | None = None
         self._bar = Bar(f"train {run.name}", plan.steps * plan.batch, "images", done * plan.batch)
         self._open = contextlib.ExitStack()
 
     def __enter__(self) -> TrainLog:
+        before = 0.0
         if self._writes:
             self._open.enter_context(Session(self._run, self._plan.steps))
+            self._run.drop_metrics_after(self._logged)
+            before = next((line.get("seconds", 0.0) for line in reversed(self._run.metrics())), 0.0)
+            if self._logger == "mlflow":
+                self._tracker = self._open.enter_context(Tracker(self._run))
+        self._start = time.monotonic() - before  # without the time between a kill and the command that goes on
         self._open.enter_context(self._bar)
         return self
 
@@ -238,6 +241,8 @@ class TrainLog:
         if self._writes:
             seconds = round(time.monotonic() - self._start, 1)
             self._run.log(step=step, epoch=self._plan.epoch(step), split=split, seconds=seconds, **values)
+            if self._tracker:
+                self._tracker.log(step, split, values)
 
     def _restart_clock(self) -> None:
         self._clock, self._clock_step, self._waited = time.monotonic(), self._step, 0.0
