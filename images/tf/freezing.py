@@ -10,9 +10,10 @@ from tf_keras.layers import Layer
 BLOCK = "scale_permuted_block_"  # how SpineNet's blocks end
 
 
-def freeze(model: tf_keras.Model, count: int) -> None:
-    """Keep the first `count` stages of a detector's backbone: no gradients, and their batch norms in inference mode."""
-    for stage in stages(model.backbone)[:count]:
+def freeze(model: tf_keras.Model, what: str | None) -> None:
+    """Keep what `--freeze` names, the backbone or its first stages: no gradients, batch norms in inference mode."""
+    frozen = [] if what is None else stages(model.backbone)
+    for stage in frozen if what == "backbone" else frozen[: int(what or 0)]:
         for layer in stage:
             # Keras's batch norms that are not trainable use what they have gathered, in training too
             layer.trainable = False

@@ -29,6 +29,5 @@ class Job:
     recipe: Recipe
     architecture: Architecture
     weights: Weights | None  # to begin with
-    frozen_stages: int
     place: Place
     interruption: Interruption

@@ -33,7 +33,9 @@ class Task(RetinaNetTask):
         spec = tf_keras.layers.InputSpec(shape=[None, *wanted.input_size])
         whole = build_backbone(spec, wanted.backbone, wanted.norm_activation)
         if wanted.decoder.type == "identity":
-            return factory.build_retinanet(spec, wanted, backbone=whole)
+            model = factory.build_retinanet(spec, wanted, backbone=whole)
+            model.head(model.backbone(tf_keras.Input(wanted.input_size)))  # which the factory leaves without variables
+            return model
         # A classifier's last convolution, and maps below the pyramid's first level, would be computed for nothing.
         specs = {level: shape for level, shape in whole.output_specs.items() if int(level) >= wanted.min_level}
         backbone = tf_keras.Model(whole.input, {level: whole.output[level] for level in specs}, name="backbone")

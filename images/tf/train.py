@@ -28,8 +28,6 @@ def main() -> None:
     options = settle("tf", models, volume)
     dataset = canonical.load(volume.dataset(options.data))
     train, val = dataset.split("train"), dataset.split("val")
-    architecture = ARCHITECTURES[options.model]
-    frozen_stages = architecture.frozen_stages(options.freeze)
     weights = pretrained.find(options.weights, models[options.model], volume, "tf")
     if options.device == "gpu" and not cluster.gpus():
         raise UserError("--device gpu: there is no GPU here; use --device auto or cpu")
@@ -55,9 +53,8 @@ def main() -> None:
             options,
             plan,
             recipe.of(options),
-            architecture,
+            ARCHITECTURES[options.model],
             weights,
-            frozen_stages,
             place,
             interruption,
         )

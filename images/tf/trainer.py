@@ -78,7 +78,7 @@ class Training:
         """From where the run is to its end."""
         job, plan = self.job, self.job.plan
         self._prepare()
-        with TrainLog(job.run, plan, self.done, writes=job.place.first) as self.log:
+        with TrainLog(job.run, plan, self.done, job.place.first, job.options.logger) as self.log:
             evaluated = {line["step"] for line in training.evaluations(job.run) if line["step"] <= self.done}
             for stop in plan.eval_steps:
                 if stop in evaluated or stop < self.done:
@@ -131,7 +131,7 @@ class Training:
                 facts = weights.initialise(core, job.weights, job.dataset.classes)
                 if place.first:
                     job.run.update(weights_from=facts)
-            freeze(core.model, job.frozen_stages)
+            freeze(core.model, job.options.freeze)
             if place.parts > 1:
                 synchronise_norms(core.model)
             config = schedule.configure(job.plan, job.recipe, options)

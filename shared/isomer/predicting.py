@@ -78,7 +78,7 @@ def _run(options: Predict, framework: str) -> Subject:
 def _pretrained(options: Predict, framework: str, models: dict[str, Model]) -> Subject:
     if options.run is not None:
         raise UserError("--run and --weights cannot both be given: each names a detector")
-    model = catalogue.choose(models, options.model)
+    model = catalogue.choose(models, options.model, options.weights)
     volume = Volume.from_environment()
     weights = pretrained.find(options.weights, model, volume, framework)
     if weights is None or options.weights == "imagenet":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,10 @@ NONE = "none"
 
 @dataclass(frozen=True)
 class Weights:
-    """A file of weights: published (under the word that --weights says), a run's, or a user's own."""
+    """A file of weights: published (under the word that --weights says), a run's, or a user's own.
+
+    A TensorFlow checkpoint is several files: then `path` is their folder or their common beginning.
+    """
 
     word: str
     path: Path
@@ -28,7 +32,7 @@ class Weights:
 
     def to_json(self) -> dict[str, Any]:
         """What run.json says of where the weights come from."""
-        return {"weights": self.word, "file": self.path.name, "sha256": files.sha256_of_file(self.path)}
+        return {"weights": self.word, "file": self.path.name, "sha256": _sha256(self.path)}
 
 
 def find(word: str, model: Model, volume: Volume, framework: str) -> Weights | None:
@@ -52,9 +56,26 @@ def find(word: str, model: Model, volume: Volume, framework: str) -> Weights | N
     run = RunFolder(volume.runs / word)
     if (run.path / "config.json").is_file():
         return Weights(word, _best(run, model, framework), run=run)
+    if _of_tensorflow(path):
+        return Weights(word, path)
     runs = sorted(one.parent.name for one in volume.runs.glob("[!.]*/config.json"))
     choices = [*model.weights, NONE, *runs]
     raise UserError(f"{unknown('--weights', word, choices)} Known: {', '.join(choices)}, or a file that is there")
+
+
+def _of_tensorflow(path: Path) -> list[Path]:
+    """The files of a TensorFlow checkpoint, which is several: `path` is its folder, or what their names begin with."""
+    folder, names = (path, "**/*") if path.is_dir() else (path.parent, f"{path.name}.*")
+    found = sorted(part for part in folder.glob(names) if part.is_file()) if path.name and folder.is_dir() else []
+    return found if any(part.suffix == ".index" for part in found) else []
+
+
+def _sha256(path: Path) -> str:
+    """The hash of a file; of several files, that of their hashes and names, as sha256sum writes them."""
+    if path.is_file():
+        return files.sha256_of_file(path)
+    lines = "".join(f"{files.sha256_of_file(part)}  {part.name}\n" for part in _of_tensorflow(path))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def _fetched(word: str, model: Model, volume: Volume) -> Path:

@@ -32,6 +32,25 @@ def test_boxes_and_scores_of_every_anchor(size, classes):
     assert np.isfinite(scores).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("retinanet_mobilenet_v2_fpn128", 101),
+        ("retinanet_resnet50_fpn", 101),
+        ("retinanet_spinenet49_mobile", 128),
+    ],
+)
+def test_the_others_go_to_level_7(name, size):
+    core = Core(Task(ARCHITECTURES[name], size, 3, Recipe()))
+    images = tf.random.stateless_normal([2, size, size, 3], [0, 1])
+    boxes, scores = core(images)
+    anchors = sum(math.ceil(size / 2**level) ** 2 for level in range(MIN_LEVEL, 8)) * 9
+    assert boxes.shape == (2, anchors, 4)
+    assert scores.shape == (2, anchors, 3)
+    for together, alone in zip((boxes, scores), core(images[:1]), strict=True):
+        np.testing.assert_allclose(together[:1], alone, atol=1e-5)
+
+
 @pytest.mark.parametrize("size", [96, 101, 160, 333])
 def test_anchors_cover_the_image_and_no_more(size):
     anchors = Task(LIGHT, size, 1, Recipe()).anchors.levels
