@@ -1,27 +1,30 @@
-"""Training pictures: one endless shuffled stream, resized as the contract says, augmented, with targets.
-
-What stands at a position of the stream follows from the seed and the position alone, so a run that goes on after a
-kill sees what it would have seen.
-"""
+"""Training pictures: decoded, augmented, resized as the contract says, with targets."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import crops
 import numpy as np
 import torch
 from models.base import Detector, Targets, normalise
 from torch import Tensor
 from torch.nn import functional as nn_functional
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
+from torchvision.io import ImageReadMode, decode_jpeg
 
 from isomer import progress
-from isomer.dataset.canonical import Picture, Split
+from isomer.dataset.canonical import Picture, Split, load_rgb
+from isomer.memory import available
+from isomer.stream import Stream
 
-IN_MEMORY_BYTES = 1 << 30  # a split whose pixels need less is decoded once and kept
+CACHE_SHARE = 0.25  # of the memory that is free: --cache auto leaves the rest to training and to others
 BRIGHTNESS = 32.0  # grey levels
 CONTRAST = SATURATION = (0.6, 1.4)
+# A picture of more pixels than are looked up for the resized one is not made float as a whole.
+LARGE = 4
+END_OF_JPEG = b"\xff\xd9"
 
 
 def resize(pixels: Tensor, size: int) -> Tensor:
@@ -34,58 +37,87 @@ def resize(pixels: Tensor, size: int) -> Tensor:
 class TrainingPictures(Dataset):
     """Positions of the stream to (image [3, size, size], the detector's targets of it …)."""
 
-    def __init__(self, split: Split, detector: Detector, seed: int) -> None:
-        self.split, self.seed = split, seed
+    def __init__(self, split: Split, detector: Detector, stream: Stream, augment: str, cache: str, share: int) -> None:
+        """`augment` and `cache` as the flags say; `share` processes on this machine keep pictures."""
+        self.split, self.stream, self.augment = split, stream, augment
         self.size, self.mean, self.std, self.assign = detector.size, detector.mean, detector.std, detector.assigner()
         weight = sum(picture.width * picture.height * 3 for picture in split.pictures)
-        self._kept: dict[int, np.ndarray] = {}
-        if weight <= IN_MEMORY_BYTES:
-            read = progress.track(split.pictures, f"read {split.name}", unit="images")
-            self._kept = {picture.id: split.load(picture) for picture in read}
+        self._kept: tuple[Tensor, ...] = ()
+        if cache == "memory" or (cache == "auto" and weight <= CACHE_SHARE * available() / share):
+            self._kept = self._read_all()
 
-    def __getitem__(self, position: int) -> Targets:
-        epoch, place = divmod(position, len(self.split.pictures))
-        picture = self.split.pictures[self._order(epoch)[place]]
-        pixels = self._kept.get(picture.id)
-        pixels = self.split.load(picture) if pixels is None else pixels
-        rng = np.random.default_rng([self.seed, position])
+    def __getitem__(self, position: int) -> tuple[Tensor, *Targets]:
+        index = self.stream[position]
+        picture = self.split.pictures[index]
+        pixels = self._kept[index] if self._kept else self._read(picture)
+        rng = np.random.default_rng([self.stream.seed, position])
         boxes, classes = labels(picture)
-        image = resize(torch.tensor(pixels)[None], self.size)
-        image = normalise(recolour(rng, image), self.mean, self.std)[0]
-        if rng.random() < 0.5:
-            image, boxes = image.flip(-1), boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
+        window = crops.Window(0, 0, picture.width, picture.height)
+        if self.augment == "ssd":
+            window = crops.draw(rng, picture.width, picture.height, boxes)
+        image = self._look(pixels, window)
+        boxes, classes = window.place(boxes, classes)
+        if self.augment != "none":
+            image = recolour(rng, image)
+            if rng.random() < 0.5:
+                image, boxes = image.flip(-1), boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
+        image = normalise(image, self.mean, self.std)[0]
         return image, *self.assign(torch.from_numpy(boxes).float(), torch.from_numpy(classes))
 
-    @functools.lru_cache(maxsize=2)  # noqa: B019 (one dataset a process)
-    def _order(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self.seed, 1, epoch]).permutation(len(self.split.pictures))
+    def name(self, position: int) -> str:
+        """The file name of the picture at a position."""
+        return self.split.pictures[self.stream[position]].file_name
+
+    def _look(self, pixels: Tensor, window: crops.Window) -> Tensor:
+        height, width = pixels.shape[:2]
+        if (window.width, window.height) == (width, height) and height * width <= LARGE * self.size**2:
+            return resize(pixels[None], self.size)
+        return crops.look(pixels, window, self.size, self.mean)
+
+    def _read(self, picture: Picture) -> Tensor:
+        return read(self.split.path(picture))
+
+    def _read_all(self) -> tuple[Tensor, ...]:
+        pool = ThreadPoolExecutor()
+        try:
+            found = pool.map(self._read, self.split.pictures)
+            return tuple(progress.track(found, f"read {self.split.name}", "images", len(self.split.pictures)))
+        finally:
+            pool.shutdown(cancel_futures=True)  # of those that are still to come when one cannot be read
 
 
-class Positions(Sampler):
-    """The positions of a stream that are still to come; its length counts those behind too, as Lightning expects."""
+def read(path: Path) -> Tensor:
+    """A picture's pixels, uint8 [height, width, 3], RGB: the same as everywhere, JPEG's in half the time.
 
-    def __init__(self, first: int, end: int) -> None:
-        self.first, self.end = first, end
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(range(self.first, self.end))
-
-    def __len__(self) -> int:
-        return self.end
+    Raises:
+        UserError: the file is not a readable picture; it is named.
+    """
+    if path.suffix.lower() in (".jpg", ".jpeg"):
+        content = path.read_bytes() if path.is_file() else b""
+        # torchvision fills up with grey what a file that was cut off lacks
+        if content.rstrip(b"\0").endswith(END_OF_JPEG):
+            try:
+                encoded = torch.frombuffer(bytearray(content), dtype=torch.uint8)
+                return decode_jpeg(encoded, ImageReadMode.RGB, apply_exif_orientation=True).permute(1, 2, 0)
+            except RuntimeError:  # a kind of JPEG that it does not know (CMYK), or damage: Pillow decides
+                pass
+    return torch.tensor(load_rgb(path))
 
 
 def labels(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [M, 4] (cx, cy, w, h, fractions) and classes int64 [M], from 1; without crowds."""
+    """Boxes float64 [M, 4] (xmin, ymin, xmax, ymax, pixels) and classes int64 [M], from 1; without crowds."""
     found = [box for box in picture.boxes if not box.crowd]
-    boxes = np.array([[box.x + box.width / 2, box.y + box.height / 2, box.width, box.height] for box in found])
-    boxes = boxes.reshape(-1, 4) / (picture.width, picture.height, picture.width, picture.height)
-    return boxes, np.array([box.category for box in found], dtype=np.int64)
+    boxes = np.array([[box.x, box.y, box.x + box.width, box.y + box.height] for box in found], dtype=np.float64)
+    return boxes.reshape(-1, 4), np.array([box.category for box in found], dtype=np.int64)
 
 
 def recolour(rng: np.random.Generator, image: Tensor) -> Tensor:
-    """Other light: brightness, contrast and saturation of grey levels [1, 3, height, width]."""
+    """Other light: saturation, contrast and brightness of grey levels [1, 3, height, width].
+
+    All three in one look at every pixel: grey and mean stay what they are when the colours are drawn nearer to grey.
+    """
+    saturation, contrast = rng.uniform(*SATURATION), rng.uniform(*CONTRAST)
     grey = image.mean(dim=1, keepdim=True)
-    image = grey + (image - grey) * rng.uniform(*SATURATION)
-    mean = image.mean()
-    image = mean + (image - mean) * rng.uniform(*CONTRAST) + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
-    return image.clamp_(0, 255)
+    level = grey.mean() * (1 - contrast) + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    image = image * (contrast * saturation)
+    return image.add_(grey.mul_(contrast * (1 - saturation)).add_(level)).clamp_(0, 255)

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+
+from isomer.flags import Train
+
+STEP_DROPS = (2 / 3, 8 / 9)  # of a run: where Detectron2's schedules divide the learning rate by ten
+STEP_FACTOR = 0.1
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """AdamW, a linear warm-up, then a cosine down to zero."""
+    """AdamW, a linear warm-up, then what --schedule says. Learning rates are for batches of about 16 pictures."""
 
     lr: float = 5e-3  # its peak
     weight_decay: float = 0.05
     warmup: float = 0.1  # share of all steps
     gradient_norm: float = 5.0  # longer gradients are cut to it
+
+    def factor(self, schedule: str, steps: int, step: int) -> float:
+        """What the peak learning rate is multiplied with in a run's step (from 0) of so many."""
+        rising = round(self.warmup * steps)
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        gone = (step - rising) / max(steps - rising, 1)
+        if schedule == "cosine":
+            return (1 + math.cos(math.pi * min(gone, 1))) / 2
+        if schedule == "step":
+            return STEP_FACTOR ** sum(step / steps >= drop for drop in STEP_DROPS)
+        return 1.0
+
+
+def of(options: Train) -> Recipe:
+    """The recipe of the settled flags: the model's own where they leave it open."""
+    recipe = Recipe()
+    given = {key: getattr(options, key) for key in ("lr", "warmup", "weight_decay")}
+    return replace(recipe, **{key: value for key, value in given.items() if value is not None})

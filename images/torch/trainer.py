@@ -6,84 +6,129 @@ import logging
 import warnings
 
 import device
+import exhaustion
+import group
 import lightning
 import models
 import torch
 import torchvision
+import weights
 from data import TrainingPictures
-from lightning.pytorch.loggers import TensorBoardLogger
-from module import TrainingModule
-from recipe import Recipe
-from watch import LAST, Watch
+from job import Job
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from loading import Loading
+from models.base import Detector
+from module import Average, TrainingModule
+from resuming import Checkpoints, step_of
+from watch import Watch
 
-from isomer.dataset.canonical import Dataset, Split
 from isomer.errors import UserError
-from isomer.flags import Train
-from isomer.interruption import Interruption
 from isomer.progress import say
-from isomer.run import RunFolder
-from isomer.training import Plan, TrainLog, finish
+from isomer.training import TrainLog, finish
 
 
-def train(
-    run: RunFolder, dataset: Dataset, train_split: Split, val_split: Split, options: Train, plan: Plan, recipe: Recipe
-) -> None:
+def train(job: Job) -> None:
     """Train the run to its end.
 
     Raises:
-        UserError: a picture cannot be read, the memory is too small, or the loss is not a number.
+        UserError: a picture cannot be read, the memory is too small, the loss is not a number, or another process of
+            the run is gone.
     """
+    where = device.choose(job.options.device, job.options.devices or 1)
     try:
-        _train(run, dataset, train_split, val_split, options, plan, recipe)
-    except torch.OutOfMemoryError as error:
-        raise UserError(f"out of memory at --batch {plan.batch} and --size {options.size}: lower one") from error
+        _train(job, where)
+        return
     except UserError as error:
         # one that a loader process raised arrives with that process's traceback in front
         raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
+    except (RuntimeError, MemoryError, OSError) as error:
+        said = exhaustion.loader_sentence(error)
+        if said is None and group.lost(error) and job.place.world > 1:
+            said = "the connection to another process of the run is lost: the same command goes on from the checkpoint"
+        if said:
+            raise UserError(said) from error
+        if not exhaustion.is_out_of_memory(error):
+            raise
+    # out here, where the error holds no tensors any more
+    raise UserError(exhaustion.sentence(job, where))
 
 
-def _train(
-    run: RunFolder, dataset: Dataset, train_split: Split, val_split: Split, options: Train, plan: Plan, recipe: Recipe
-) -> None:
+def _train(job: Job, where: torch.device) -> None:
+    options, plan, place = job.options, job.plan, job.place
     _quieten()
-    lightning.seed_everything(options.seed, verbose=False)
-    where = device.choose(options.device)
-    detector = models.build(options.model, options.size, len(dataset.classes))
-    pictures = TrainingPictures(train_split, detector, options.seed)
-    module = TrainingModule(detector, pictures, plan, recipe, options.workers)
-    checkpoint, done = _last_checkpoint(run)
-    say(f"train {run.name} on {where}: {plan.steps} steps of {plan.batch} pictures, {done} done")
-    with TrainLog(run, plan, done) as log, Interruption() as interruption:
-        watch = Watch(run, plan, val_split, log, interruption)
+    with job.interruption.at_once():
+        strategy = group.join(place, where)
+        detector = _detector(job)
+        pictures = TrainingPictures(
+            job.train, detector, job.stream, options.augment, options.cache, min(place.world, options.devices or 1)
+        )
+    checkpoints = Checkpoints(job.run, options.keep)
+    checkpoint = checkpoints.newest()
+    done = step_of(checkpoint) if checkpoint else 0
+    group.check_same(place, "checkpoints", done)
+    many = f" × {place.world}" if place.world > 1 else ""
+    say(f"train {job.run.name} on {where}{many}: {plan.steps} steps of {plan.batch} pictures, {done} done")
+    with TrainLog(job.run, plan, done, place.first, job.options.logger) as log:
+        watch = Watch(job, checkpoints, log)
         trainer = lightning.Trainer(
             accelerator="gpu" if where.type == "cuda" else "cpu",
-            devices=1,
+            devices=options.devices or 1,
+            num_nodes=options.nodes,
+            strategy=strategy,
+            precision=device.precision(where, amp=options.amp),
             max_steps=plan.steps,
-            gradient_clip_val=recipe.gradient_norm,
-            callbacks=[watch],
-            logger=TensorBoardLogger(run.path, name=run.tensorboard.name, version="", purge_step=done),
+            max_epochs=-1,
+            accumulate_grad_batches=options.accumulate,
+            # a GPU's processes share the statistics; torch's synchronised batch norm does not run on a CPU
+            sync_batchnorm=where.type == "cuda" and place.world > 1,
+            deterministic=options.deterministic,
+            benchmark=where.type == "cuda" and not options.deterministic,
+            callbacks=[*([Average(options.ema)] if options.ema else []), watch],
+            logger=_logger(job, done),
             log_every_n_steps=1,  # Watch logs, not Lightning, which warns of more than there are steps
+            use_distributed_sampler=False,  # ours knows where the run goes on
             enable_checkpointing=False,  # Watch writes whole files, and counts seconds too
             enable_progress_bar=False,
             enable_model_summary=False,
         )
-        trainer.fit(module, ckpt_path=checkpoint)
+        loading = Loading(pictures, plan, place, options.accumulate, options.workers)
+        module = TrainingModule(detector, plan, job.recipe, options)
+        trainer.fit(module, datamodule=loading, ckpt_path=checkpoint, weights_only=True)
         watch.evaluate_if_due(trainer, module)
+    if place.first:
+        _finish(job, trainer, watch, where)
+
+
+def _detector(job: Job) -> Detector:
+    """The model with the weights that it begins with; a checkpoint's come later."""
+    options = job.options
+    lightning.seed_everything(options.seed, verbose=False)
+    detector = models.build(options.model, options.size, len(job.dataset.classes))
+    if job.weights:
+        facts = weights.load(detector, job.weights, job.dataset.classes)
+        detector.hold_norms()
+        if job.place.first:
+            job.run.update(weights_from=facts)
+    if options.freeze:
+        detector.freeze(options.freeze)
+    return detector
+
+
+def _finish(job: Job, trainer: lightning.Trainer, watch: Watch, where: torch.device) -> None:
     versions = {"torch": torch.__version__, "torchvision": torchvision.__version__, "lightning": lightning.__version__}
-    finish(run, trainer.global_step, watch.best_weights, watch.metrics, device=str(where), versions=versions)
+    finish(job.run, trainer.global_step, watch.best_weights, watch.metrics, device=str(where), versions=versions)
 
 
-def _last_checkpoint(run: RunFolder) -> tuple[str | None, int]:
-    """The checkpoint to go on from and how many steps it has behind it."""
-    path = run.checkpoints / LAST
-    if not path.is_file():
-        return None, 0
-    return str(path), torch.load(path, map_location="cpu", weights_only=True, mmap=True)["global_step"]
+def _logger(job: Job, done: int) -> Logger | None:
+    """Where the curves go besides metrics.jsonl."""
+    if job.options.logger != "tensorboard":
+        return None
+    return TensorBoardLogger(job.run.path, name=job.run.tensorboard.name, version="", purge_step=done)
 
 
 def _quieten() -> None:
     """Leave out what Lightning says to those who write training code."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # the stream of pictures goes on by itself, and how many processes read is the user's choice
-    for message in ("dataloader is not resumable", "does not have many workers", "treespec"):
+    # the stream of pictures goes on by itself; how many processes read, and what is frozen, is the user's choice
+    for message in ("dataloader is not resumable", "does not have many workers", "treespec", "in eval mode"):
         warnings.filterwarnings("ignore", f".*{message}.*")

@@ -1,0 +1,72 @@
+"""The processes that train together: joined before anything is read that the first of them may still be writing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from cluster import Place
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    KubeflowEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.pytorch.strategies import DDPStrategy
+from torch import distributed
+
+from isomer.errors import UserError
+
+ENVIRONMENTS = {
+    "torchrun": TorchElasticEnvironment,
+    # it would save and requeue by itself on signals that are ours to handle
+    "slurm": lambda: SLURMEnvironment(auto_requeue=False),
+    "kubeflow": KubeflowEnvironment,
+}
+
+
+def join(place: Place, device: torch.device) -> DDPStrategy | str:
+    """Meet the other processes; Lightning's strategy for training with them."""
+    if place.world == 1:
+        return "auto"
+    environment: ClusterEnvironment = ENVIRONMENTS[place.by]()
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    if device.type == "cuda":
+        torch.cuda.set_device(place.local)
+    address = f"tcp://{environment.main_address}:{environment.main_port}"
+    distributed.init_process_group(backend, init_method=address, rank=place.rank, world_size=place.world)
+    return DDPStrategy(cluster_environment=environment, process_group_backend=backend, gradient_as_bucket_view=True)
+
+
+def check_same(place: Place, what: str, value: Any) -> None:
+    """All processes must have found the same.
+
+    Raises:
+        UserError: they have not.
+    """
+    values = gather(place, value)
+    if len(set(values)) > 1:
+        raise UserError(f"the processes found different {what} ({values}): the data volume must be shared by all nodes")
+
+
+def gather(place: Place, value: Any) -> list[Any]:
+    """What each of the processes has, in their order."""
+    if place.world == 1:
+        return [value]
+    values = [None] * place.world
+    distributed.all_gather_object(values, value)
+    return values
+
+
+def same_buffers(place: Place, module: torch.nn.Module) -> None:
+    """Give all processes the first one's statistics of batch norms."""
+    if place.world > 1:
+        for buffer in module.buffers():
+            distributed.broadcast(buffer, src=0)
+
+
+def lost(error: BaseException) -> bool:
+    """Whether an error says that another process is gone."""
+    return isinstance(error, distributed.DistError) or (
+        isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed"))
+    )
