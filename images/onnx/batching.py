@@ -14,6 +14,7 @@ from isomer.graph.batch import freed, is_free, looped
 from isomer.progress import say
 
 TRIED = 3
+ANY_SIDE = 320  # pixels, where the graph takes any size
 TOLERANCE = 1e-5  # of what the largest number is
 
 
@@ -26,7 +27,7 @@ def with_free_batch(model: onnx.ModelProto, how: Preprocessing) -> onnx.ModelPro
     Raises:
         CheckFailed: none of the ways computes the same.
     """
-    shape = [TRIED, *head.core_input_shape(how)[1:]]
+    shape = [TRIED, *(side if isinstance(side, int) else ANY_SIDE for side in head.core_input_shape(how)[1:])]
     images = np.random.default_rng(0).normal(0, 1, shape).astype(np.float32)
     single = _fixed(model) if is_free(model) else model
     alone = open_session(single)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
+import before_nms
 import cutting
 import final_outputs
 import layouts
@@ -77,6 +78,12 @@ def convert(conversion: Conversion) -> None:
     )
     if isinstance(final, str):
         raise not_understood(layout or final, original, seen)
+    place = before_nms.cut(original, final, pictures, names)
+    if place is not None:
+        say("cut before its own NMS")
+        original, layout = place
+        _write_core(conversion, original, layout, look(original, pictures))
+        return
     _write_whole(conversion, original, final, seen)
 
 
@@ -188,7 +195,7 @@ def _write_core(conversion: Conversion, original: Original, layout: Layout, seen
     say(f"outputs {', '.join(layout.outputs)}: raw, boxes as {layout.boxes} in {layout.unit}s, {_some(classes)}")
     model = _frozen(original, layout.outputs)
     names = tuple(f"{cutting.RAW}{name}" for name in layout.outputs)
-    behind = decoders.build(replace(layout, outputs=names), how.height, how.width)
+    behind = decoders.build(replace(layout, outputs=names), how.height or 1, how.width or 1)
     flat = {name for name in layout.outputs if seen[name].arrays[0].ndim == 2}
     inner = cutting.between(model, how, original.input, original.input.batch, behind, flat)
     core = with_free_batch(inner, how)
@@ -199,7 +206,7 @@ def _write_core(conversion: Conversion, original: Original, layout: Layout, seen
             values, placed = original.place(picture)
             outputs = original(values)
             tensors = [_batched(outputs[name]) for name in layout.outputs]
-            one_boxes, one_scores = decode(layout, tensors, how.height, how.width)
+            one_boxes, one_scores = decode(layout, tensors, how.height or 1, how.width or 1)
             boxes.append(one_boxes[0] if placed is None else placed.boxes_in_picture(one_boxes[0]))
             scores.append(one_scores[0])
         return np.stack(boxes), np.stack(scores)

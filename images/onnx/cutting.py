@@ -6,14 +6,14 @@ from collections.abc import Collection
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, helper
 from original import PictureInput
 
 from isomer import contract
 from isomer.contract import Preprocessing
 from isomer.graph import head
 from isomer.graph.builder import GraphBuilder
-from isomer.graph.parts import nodes
+from isomer.graph.parts import nodes, prefixed
 
 PREFIX = "model/"
 RAW = "raw/"  # before the names of the model's outputs, where the part behind takes them
@@ -60,7 +60,7 @@ def between(
         behind: a graph whose inputs are the model's outputs, float32 and with a batch axis, by RAW + their names.
         without_batch: outputs that are given a batch axis.
     """
-    inner = compose.add_prefix(model, PREFIX)
+    inner = prefixed(model, PREFIX)
     build = GraphBuilder("input")
     values = contract.CORE_INPUT
     if taken.rank == 3:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, inliner
+from onnx import TensorProto, helper, inliner
 
 from isomer import contract
 from isomer.contract import Core, Thresholds, Whole
@@ -16,7 +16,7 @@ from isomer.errors import CheckFailed, UserError
 from isomer.graph import head, tail
 from isomer.graph.builder import GraphBuilder
 from isomer.graph.channels import fold_swap
-from isomer.graph.parts import nodes
+from isomer.graph.parts import nodes, prefixed
 
 CORE_PREFIX = "core/"
 CORE_BOXES = "boxes"
@@ -130,7 +130,7 @@ def _prepared(model: onnx.ModelProto, core: Core) -> onnx.ModelProto:
         raise CheckFailed(f"core.onnx is not a core ({'; '.join(problems)}): export again")
     if model.functions:
         model = inliner.inline_local_functions(model)
-    copy = compose.add_prefix(model, CORE_PREFIX)
+    copy = prefixed(model, CORE_PREFIX)
     renamed = {f"{CORE_PREFIX}{contract.CORE_INPUT}": contract.CORE_INPUT}
     for node in nodes(copy.graph):
         node.input[:] = [renamed.get(value, value) for value in node.input]

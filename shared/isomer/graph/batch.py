@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from isomer import contract
 from isomer.graph.builder import GraphBuilder
+from isomer.graph.parts import prefixed
 
 BATCH = "batch"
 
@@ -59,7 +60,7 @@ def looped(model: onnx.ModelProto) -> onnx.ModelProto:
 
     All outputs must have a first axis of 1 and, picture by picture, the same shape.
     """
-    inner = compose.add_prefix(model, "one/")
+    inner = prefixed(model, "one/")
     source, results = model.graph.input[0], list(model.graph.output)
     build = GraphBuilder("loop")
     body = GraphBuilder("loop/body")

@@ -25,6 +25,31 @@ def nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
                 yield from nodes(inner)
 
 
+def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """A graph and those inside its If, Loop and Scan nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])):
+                yield from graphs(inner)
+
+
+def prefixed(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
+    """A copy with a prefix before every name. onnx.compose leaves out what inner graphs take from outer ones."""
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for graph in graphs(copy.graph):
+        for item in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+            item.name = prefix + item.name
+        for tensor in graph.sparse_initializer:
+            tensor.values.name = prefix + tensor.values.name
+        for node in graph.node:
+            node.name = node.name and prefix + node.name
+            node.input[:] = [name and prefix + name for name in node.input]
+            node.output[:] = [name and prefix + name for name in node.output]
+    return copy
+
+
 def has_raw(model: onnx.ModelProto) -> bool:
     """Whether the model names its raw tensors (models that kept a graph of their own do not)."""
     made = {name for node in model.graph.node for name in node.output}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-from onnx import TensorProto, compose, helper
+from onnx import TensorProto, helper
 
 from isomer import contract
 from isomer.contract import Thresholds, Whole
@@ -14,7 +14,7 @@ from isomer.graph.assemble import class_columns, joined, metadata
 from isomer.graph.batch import looped
 from isomer.graph.builder import GraphBuilder
 from isomer.graph.channels import fold_swap
-from isomer.graph.parts import nodes
+from isomer.graph.parts import nodes, prefixed
 
 PREFIX = "whole/"
 PICKED = ("picked/boxes", "picked/scores", "picked/ids")
@@ -75,7 +75,7 @@ def _check(model: onnx.ModelProto, whole: Whole) -> None:
 
 def _picking(model: onnx.ModelProto, whole: Whole, thresholds: Thresholds) -> onnx.ModelProto:
     """From `images` to the best rows of each picture, always `max_detections` of them, in the model's own numbers."""
-    inner = compose.add_prefix(model, PREFIX)
+    inner = prefixed(model, PREFIX)
     build = GraphBuilder("pick")
     value = contract.CORE_INPUT
     if not whole.dtype.startswith("float"):

@@ -120,7 +120,7 @@ def test_finds_what_is_drawn(bench, name):
     verdict = json.loads(bench.run.gate_json.read_text())
     assert verdict["passed"] and bench.published.is_file()
     model = onnx.load(bench.published)
-    is_whole = name in ("end to end", "tensorflow", "torchvision")
+    is_whole = name in ("end to end", "torchvision")
     assert has_raw(model) is not is_whole
     about = {item.key.removeprefix("isomer."): item.value for item in model.metadata_props}
     assert about["source"] == "model.onnx" and about["source_kind"] == "onnx"
