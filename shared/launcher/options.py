@@ -55,6 +55,16 @@ class Runs(Json):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reproduce(Engine):
+    """Train a run again as RUN-again, and say whether it came out the same, and if not, why."""
+
+    run: str = required("run", positional=True)
+    check: bool = flag(False, "train nothing: only say whether code, lock, dataset and seed are the same")
+    max_gap: float = flag(0.02, "largest difference in mAP, AP50 and AP75 that passes", least=0, most=1)
+    fresh: bool = flag(False, "throw RUN-again away and train it anew")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Tensorboard(Engine):
     """Show the curves of all runs in a browser on this machine, until Ctrl-C."""
 

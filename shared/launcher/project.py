@@ -77,6 +77,20 @@ def git_state() -> tuple[str, str]:
         return "unknown", "unknown"
 
 
+def changed_since(revision: str, paths: Iterable[str]) -> list[str] | None:
+    """The files below `paths` that differ from a revision, or are new; None where it is not known.
+
+    Guides are left out, and locks, whose hashes tell more.
+    """
+    paths = list(paths)
+    try:
+        lines = _git("diff", "--name-only", revision, "--", *paths).splitlines()
+        lines += _git("ls-files", "--others", "--exclude-standard", "--", *paths).splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return sorted(line for line in lines if _is_built_in(Path(line)) and not line.endswith(".lock"))
+
+
 def _git(*arguments: str) -> str:
     done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, check=True)
     return done.stdout

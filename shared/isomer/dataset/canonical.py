@@ -10,7 +10,6 @@ negative. Format: https://cocodataset.org/#format-data
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,11 +19,9 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from isomer import files
+from isomer.dataset.content import IMAGES, SPLITS, coco_text, sha256_of, split_content
 from isomer.dataset.source import some
 from isomer.errors import UserError
-
-SPLITS = ("train", "val", "test")
-IMAGES = "images"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,43 +188,18 @@ def write(
         files.write_text(folder / f"{name}.json", text)
         counts[name] = {"images": len(coco["images"]), "boxes": len(coco["annotations"])}
         per_class.update(item["category_id"] for item in coco["annotations"])
-        content[name] = _split_content(folder, text, coco, picture_sha256s or {})
+        content[name] = split_content(folder, text, coco, picture_sha256s or {})
     value = {
         "name": about.pop("name", folder.name),
         "classes": [
             {"id": number, "name": name, "boxes": per_class[number]} for number, name in enumerate(classes, start=1)
         ],
         "splits": counts,
-        "sha256": _sha256(classes, content),
+        "sha256": sha256_of(classes, content),
         **about,
     }
     files.write_json(folder / "dataset.json", value)
     return load(folder)
-
-
-def coco_text(coco: dict) -> str:
-    """A COCO value as it is written: a record a line, byte-identical each time."""
-    encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-    parts = (f'"{key}": [\n' + ",\n".join(map(encode, items)) + "\n]" for key, items in coco.items())
-    return "{\n" + ",\n".join(parts) + "\n}\n"
-
-
-def content_sha256(folder: Path, classes: tuple[str, ...], cocos: dict[str, dict]) -> str:
-    """The hash over classes, the splits' COCO values and the bytes of their pictures, which are read for it."""
-    return _sha256(classes, {name: _split_content(folder, coco_text(coco), coco, {}) for name, coco in cocos.items()})
-
-
-def _split_content(folder: Path, text: str, coco: dict, known: dict[str, str]) -> list:
-    """What the dataset's hash covers of one split: the hash of its file, and those of its pictures."""
-    names = (item["file_name"] for item in coco["images"])
-    return [
-        hashlib.sha256(text.encode()).hexdigest(),
-        [known.get(name) or files.sha256_of_file(folder / IMAGES / name) for name in names],
-    ]
-
-
-def _sha256(classes: tuple[str, ...], content: dict[str, list]) -> str:
-    return hashlib.sha256(files.to_json({"classes": classes, "splits": content}).encode()).hexdigest()
 
 
 def _box_order(box: Box) -> tuple:

@@ -3,6 +3,7 @@
     unavailable()            why it cannot be used here, or None
     version(), place()       what it is, and where it keeps what it makes
     gpu()                    what stands for the GPUs it would use, or None
+    lock_of(image, device)   the locked set that prepare makes it from
     prepare(image, device)   make the image's environment when it is missing or stale
     build(image)             make it anew as far as something changed
     describe(image)          what there is of it, in words

@@ -78,6 +78,11 @@ def place() -> Path:
     return Path(client().info()["DockerRootDir"])
 
 
+def lock_of(image: str, device: str = "auto") -> Path:
+    """The locked set that is in an image."""
+    return project.lock_of(image)
+
+
 def image_tag(image: str) -> str:
     return f"isomer-{image}"
 

@@ -6,10 +6,10 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 
-from isomer.dataset import canonical
-from isomer.dataset.canonical import SPLITS
+from isomer.dataset import content
 from isomer.dataset.checks.findings import Finding
 from isomer.dataset.checks.subject import Subject
+from isomer.dataset.content import SPLITS
 
 MEASURABLE = 20
 FEW = 50
@@ -58,7 +58,7 @@ def _of_content(subject: Subject) -> Iterator[Finding]:
     folder = subject.tree.root
     try:
         cocos = {split: json.loads((folder / f"{split}.json").read_text()) for split in SPLITS}
-        found = canonical.content_sha256(folder, subject.reading.labels, cocos)
+        found = content.content_sha256(folder, subject.reading.labels, cocos)
     except (OSError, KeyError, TypeError, json.JSONDecodeError):
         return  # what is missing or unreadable has been found already
     if found != subject.dataset["sha256"]:
