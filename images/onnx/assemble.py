@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import onnx
-from exported import find_run, load_core
+import precision
+from exported import Target, find_run, load_exported
 from google.protobuf.message import DecodeError
 
 from isomer import contract, files, flags, profiles, progress
-from isomer.contract import Thresholds
+from isomer.contract import Thresholds, Whole
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Assemble
 from isomer.graph.assemble import assemble
+from isomer.graph.whole import assemble_whole
 from isomer.run import RunFolder
 from isomer.volume import Volume
 
@@ -23,7 +25,7 @@ def main() -> None:
     options = Assemble(**typed)
     run = find_run(Volume.from_environment(), options)
     if options.profile:
-        options = for_client(typed, load_core(run).classes)
+        options = for_client(typed, load_exported(run).classes)
     write(run, options)
 
 
@@ -50,23 +52,35 @@ def write(run: RunFolder, options: Assemble) -> None:
         UserError: the run is not exported, or `--class-order` does not name its classes.
         CheckFailed: the core is not one; nothing is written.
     """
-    core = load_core(run)
+    target = Target.of(run, options)
+    made = load_exported(run)
     thresholds = Thresholds(options.score_threshold, options.iou_threshold, options.max_detections)
     order = tuple(name.strip() for name in options.class_order.split(",")) if options.class_order else None
     try:
-        model = assemble(onnx.load(run.core_onnx), core, run.name, thresholds, options.channels, order)
+        if isinstance(made, Whole):
+            if options.precision != Assemble.precision:
+                raise UserError(
+                    f"--precision {options.precision}: {run.name!r} keeps its own graph, which stays as it is"
+                )
+            whole_model = onnx.load(run.whole_onnx)
+            model = assemble_whole(whole_model, made, target.name, thresholds, options.channels, order)
+        else:
+            core_model = precision.prepared(onnx.load(run.core_onnx), made, run, options.precision)
+            model = assemble(core_model, made, target.name, thresholds, options.channels, order)
         onnx.checker.check_model(model, full_check=True)
     except DecodeError:
         raise CheckFailed(f"{run.core_onnx} is not an ONNX model: export again") from None
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
         raise CheckFailed(f"{run.core_onnx}: the checker refuses the model around it: {error}") from None
-    if options.profile:
-        model.metadata_props.add(key=contract.METADATA_PREFIX + "profile", value=options.profile)
+    for key in ("profile", "precision"):
+        value = getattr(options, key)
+        if value:
+            model.metadata_props.add(key=contract.METADATA_PREFIX + key, value=value)
     data = model.SerializeToString(deterministic=True)
-    files.write_bytes(run.assembled_onnx, data)
+    files.write_bytes(target.assembled_onnx, data)
     progress.say(
-        f"assembled {run.assembled_onnx}: {len(data) / 1e6:.1f} MB, {len(model.graph.node)} nodes, "
-        f"{options.channels.upper()} input, classes {', '.join(order or core.classes)}"
+        f"assembled {target.assembled_onnx}: {len(data) / 1e6:.1f} MB, {len(model.graph.node)} nodes, "
+        f"{options.channels.upper()} input, classes {', '.join(order or made.classes)}"
     )
 
 

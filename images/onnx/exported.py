@@ -3,13 +3,56 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 from isomer import files
-from isomer.contract import Core
+from isomer.contract import Core, Whole
 from isomer.errors import CheckFailed, UserError
 from isomer.flags import Assemble
 from isomer.run import RunFolder
 from isomer.volume import Volume
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a run is exported as: its own model, or beside it one in another precision or for a fixed batch."""
+
+    run: RunFolder
+    precision: str
+    batch: int | None  # None: any
+
+    @classmethod
+    def of(cls, run: RunFolder, options: Assemble) -> Target:
+        """Raises UserError for a --batch that is neither a number nor any."""
+        if options.batch != Assemble.batch and not (options.batch.isdecimal() and int(options.batch)):
+            raise UserError(f"--batch {options.batch}: give a whole number, at least 1, or any")
+        return cls(run, options.precision, None if options.batch == Assemble.batch else int(options.batch))
+
+    @property
+    def suffix(self) -> str:
+        precision = "" if self.precision == Assemble.precision else f"-{self.precision}"
+        return precision + (f"-batch{self.batch}" if self.batch else "")
+
+    @property
+    def name(self) -> str:
+        """Of the published model."""
+        return self.run.name + self.suffix
+
+    @property
+    def assembled_onnx(self) -> Path:
+        return self._beside(self.run.assembled_onnx)
+
+    @property
+    def gate_json(self) -> Path:
+        return self._beside(self.run.gate_json)
+
+    @property
+    def seconds_json(self) -> Path:
+        return self._beside(self.run.path / "gate-seconds.json")
+
+    def _beside(self, path: Path) -> Path:
+        return path.with_stem(path.stem + self.suffix)
 
 
 def find_run(volume: Volume, options: Assemble) -> RunFolder:
@@ -31,6 +74,23 @@ def find_run(volume: Volume, options: Assemble) -> RunFolder:
         names = ", ".join(run.name for run in found)
         raise UserError(f"several runs of dataset {options.data!r} have been exported: choose one with --run ({names})")
     return found[0]
+
+
+def load_exported(run: RunFolder) -> Core | Whole:
+    """What the run hands over: its whole.json if it has one (a converted model with its own NMS), else its core.json.
+
+    Raises:
+        UserError, CheckFailed: as load_core.
+    """
+    if not run.whole_json.is_file():
+        return load_core(run)
+    try:
+        whole = Whole.from_json(json.loads(run.whole_json.read_text()))
+    except (ValueError, TypeError, KeyError) as error:
+        raise CheckFailed(f"{run.whole_json} is no description of a model ({error}): convert again") from None
+    if not run.whole_onnx.is_file() or files.sha256_of_file(run.whole_onnx) != whole.whole_sha256:
+        raise CheckFailed(f"{run.whole_onnx} is not the file that whole.json describes: convert again")
+    return whole
 
 
 def load_core(run: RunFolder) -> Core:

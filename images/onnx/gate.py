@@ -12,26 +12,26 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import fixed_batch
 import levels
 import onnx
 import runtimes
-from exported import find_run, load_core
+import whole_level
+from exported import Target, find_run, load_exported
 from levels import Check
 from native_predictions import NativePredictions
 from rich.console import Console
 from rich.table import Table
 
 from isomer import files, progress
-from isomer.contract import Core
+from isomer.contract import Core, Whole
+from isomer.converting import reference
 from isomer.dataset import canonical
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Assemble, parse
 from isomer.graph import check as contract_check
 from isomer.graph import seal
-from isomer.run import RunFolder
 from isomer.volume import Volume
-
-SECONDS = "gate-seconds.json"
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Verdict:
 def main() -> None:
     options = parse(Assemble, prog="gate")
     volume = Volume.from_environment()
-    judge(volume, find_run(volume, options))
+    judge(volume, Target.of(find_run(volume, options), options))
 
 
-def judge(volume: Volume, run: RunFolder) -> None:
+def judge(volume: Volume, target: Target) -> None:
     """Judge a run's assembled model, write gate.json, and publish the model if it passed.
 
     Raises:
@@ -61,36 +61,40 @@ def judge(volume: Volume, run: RunFolder) -> None:
         CheckFailed: the model did not pass, or what it is compared with is of another export. Nothing is published,
             and a model published earlier stays.
     """
-    if not run.assembled_onnx.is_file():
-        raise UserError(f"run {run.name!r} has no assembled.onnx: export it first")
+    run = target.run
+    if not target.assembled_onnx.is_file():
+        raise UserError(f"run {run.name!r} has no {target.assembled_onnx.name}: export it first")
     # a verdict on another file must not be taken for this one's
-    run.gate_json.unlink(missing_ok=True)
-    core = load_core(run)
-    model = contract_check.load(run.assembled_onnx)
-    dataset = canonical.load(volume.dataset(run.config()["data"]))
+    target.gate_json.unlink(missing_ok=True)
+    core = load_exported(run)
+    model = contract_check.load(target.assembled_onnx)
+    dataset = reference.dataset_of(volume, run)
     native = NativePredictions.load(run, dataset)
     weights = native.weights_sha256
     _same_export(core, model, native, dataset)
 
     checks, metrics, seconds = _levels(model, core, native)
+    if target.batch and all(check.passed for check in checks):
+        model, found = fixed_batch.fixed(model, target.batch)
+        checks.append(found)
     passed = all(check.passed for check in checks)
     data = seal.sealed(model).SerializeToString(deterministic=True)
     sha256 = hashlib.sha256(data).hexdigest()
-    verdict = Verdict(passed, run.name, sha256, len(data), weights, checks, metrics)
-    files.write_json(run.gate_json, asdict(verdict))
-    files.write_json(run.path / SECONDS, seconds)
+    verdict = Verdict(passed, target.name, sha256, len(data), weights, checks, metrics)
+    files.write_json(target.gate_json, asdict(verdict))
+    files.write_json(target.seconds_json, seconds)
     _print(checks)
     if not passed:
         failed = "; ".join(f"{check.name}: {check.detail}" for check in checks if not check.passed)
-        raise CheckFailed(f"{run.name} is not published. {failed}")
-    published = volume.models / f"{run.name}.onnx"
+        raise CheckFailed(f"{target.name} is not published. {failed}")
+    published = volume.models / f"{target.name}.onnx"
     files.write_json(published.with_suffix(".gate.json"), asdict(verdict))
     files.write_bytes(published, data)
     progress.say(f"published {published}")
 
 
 def _levels(
-    model: onnx.ModelProto, core: Core, native: NativePredictions
+    model: onnx.ModelProto, core: Core | Whole, native: NativePredictions
 ) -> tuple[list[Check], dict[str, Any], dict[str, float]]:
     """The checks of all levels, the metrics, and each level's seconds; a file that breaks the contract is not run."""
     metrics: dict[str, Any] = {}
@@ -106,10 +110,17 @@ def _levels(
         metrics.update(measured)
         return found
 
+    compared = (
+        (
+            ("raw outputs against the framework's", lambda: levels.raw(model, core, native)),
+            ("detections against the framework's NMS", lambda: levels.detections(model, core, native)),
+        )
+        if isinstance(core, Core)
+        else (("its own detections against the original's", lambda: whole_level.detections(model, core, native)),)
+    )
     steps = (
         ("contract", contract),
-        ("raw outputs against the framework's", lambda: levels.raw(model, core, native)),
-        ("detections against the framework's NMS", lambda: levels.detections(model, core, native)),
+        *compared,
         ("quality on the test split", quality),
         ("the oldest ONNX Runtime against the newest", lambda: runtimes.check(model, native)),
     )
@@ -128,13 +139,19 @@ def _levels(
     return checks, metrics, seconds
 
 
-def _same_export(core: Core, model: onnx.ModelProto, native: NativePredictions, dataset: canonical.Dataset) -> None:
+def _same_export(
+    core: Core | Whole, model: onnx.ModelProto, native: NativePredictions, dataset: canonical.Dataset
+) -> None:
     """Everything the gate compares must come from one export of one training on the dataset that is there."""
     metadata = contract_check.metadata(model)
     expected = {
         "the native predictions' weights": (native.weights_sha256, core.provenance.get("weights_sha256")),
         "the dataset": (dataset.sha256, core.provenance.get("dataset_sha256")),
-        "the assembled model's core": (metadata.get("core_sha256"), core.core_sha256),
+        "the assembled model's core": (
+            (metadata.get("core_sha256"), core.core_sha256)
+            if isinstance(core, Core)
+            else (metadata.get("whole_sha256"), core.whole_sha256)
+        ),
     }
     different = [what for what, (found, wanted) in expected.items() if found != wanted]
     if different:

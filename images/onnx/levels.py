@@ -19,15 +19,30 @@ from isomer import contract as the_contract
 from isomer import evaluation, profiles, progress
 from isomer.contract import Core, Thresholds
 from isomer.dataset import shapes
+from isomer.dataset.canonical import Split
 from isomer.graph import check
 from isomer.graph.assemble import class_columns
 from isomer.graph.parts import tail_alone, with_raw_outputs, with_thresholds
 from isomer.native import Detections, to_coco
 
-RAW_LIMIT = 1e-4
 SCORE_LIMIT = 1e-6
-QUALITY_LIMIT = 0.002
 CLIENT_PICTURES = 4
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a precision may cost: |Δ| of the raw outputs, the largest or (rounded cores) the mean, and |ΔmAP|."""
+
+    raw: float
+    largest: bool
+    quality: float
+
+
+LIMITS = {
+    "fp32": Limits(1e-4, True, 0.002),
+    "fp16": Limits(2e-3, False, 0.003),
+    "int8": Limits(2e-2, False, 0.01),
+}
 
 
 @dataclass(frozen=True)
@@ -69,32 +84,47 @@ def _for_client(model: onnx.ModelProto) -> list[check.Finding]:
     ]
 
 
+def limits(model: onnx.ModelProto) -> Limits:
+    """Those of the precision that the model's metadata names."""
+    return LIMITS[check.metadata(model).get("precision", "fp32")]
+
+
+def distance(ours: np.ndarray, theirs: np.ndarray, allowed: Limits) -> float:
+    """|Δ| of two raw tensors as the precision is measured; infinite where they cannot be compared."""
+    if ours.shape != theirs.shape or not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        return np.inf
+    gaps = np.abs(ours.astype(np.float64) - theirs)
+    return float(gaps.max(initial=0) if allowed.largest else gaps.mean())
+
+
 def raw(model: onnx.ModelProto, core: Core, native: NativePredictions) -> list[Check]:
     """Level 2: every element of the raw outputs, at every probe."""
     session = open_session(with_raw_outputs(model))
     columns = _columns(model, core)
+    allowed = limits(model)
     worst: dict[str, tuple[float, str]] = {"raw boxes": (0.0, ""), "raw scores": (0.0, "")}
     culprit: tuple[float, NativeProbe] | None = None
     for probe in native.probes():
         *_, boxes, scores = run(session, **{the_contract.INPUT: as_taken(model, probe.pixels)})
         ours, theirs = (boxes, scores), (probe.boxes, probe.scores[..., columns])
-        gaps = diagnosis.gaps(ours, theirs)
+        gaps = [distance(one, two, allowed) for one, two in zip(ours, theirs, strict=True)]
         for name, gap, one, two in zip(worst, gaps, ours, theirs, strict=True):
             if gap >= worst[name][0]:
-                worst[name] = (gap, f"probe {probe.name}{_place(one, two)}")
+                worst[name] = (gap, f"probe {probe.name}{_place(one, two) if allowed.largest else ''}")
         if culprit is None or max(gaps) > culprit[0]:
             culprit = (max(gaps), probe)
     assert culprit is not None, "a split has pictures"
     why = ""
-    if not culprit[0] <= RAW_LIMIT:
+    if not culprit[0] <= allowed.raw:
         probe = culprit[1]
         expected = (probe.boxes, probe.scores[..., columns])
-        why = diagnosis.diagnose(model, core, as_taken(model, probe.pixels), expected, RAW_LIMIT)
+        why = diagnosis.diagnose(model, core, as_taken(model, probe.pixels), expected, allowed.raw)
+    measured = "" if allowed.largest else ", mean"
     checks = []
     for name, (gap, where) in worst.items():
-        passed = gap <= RAW_LIMIT
+        passed = gap <= allowed.raw
         detail = where if passed else f"{gap:.3g} at {where}; {why}"
-        checks.append(Check(2, name, finite(gap), RAW_LIMIT, passed, detail))
+        checks.append(Check(2, name + measured, finite(gap), allowed.raw, passed, detail))
     return checks
 
 
@@ -130,9 +160,27 @@ def detections(model: onnx.ModelProto, core: Core, native: NativePredictions) ->
 def quality(model: onnx.ModelProto, native: NativePredictions) -> tuple[list[Check], dict[str, Any]]:
     """Level 4: mAP of the whole model on the split, against the framework's, both from the evaluation's threshold."""
     split = native.split
+    limit = limits(model).quality
+    results = predict(model, split, native.thresholds)
+    theirs, ours = (evaluation.evaluate(split, each) for each in (native.results, results))
+    metrics = {"native": theirs.to_json(), "onnx": ours.to_json()}
+    if theirs.mAP is None or ours.mAP is None:
+        return [Check(4, "mAP", None, limit, True, f"the {split.name} split has no boxes to measure on")], metrics
+    gap = abs(theirs.mAP - ours.mAP)
+    detail = f"native {theirs.mAP:.4f}, ONNX {ours.mAP:.4f} on {len(split.pictures)} pictures"
+    if gap > limit:
+        per_class = {
+            name: abs((theirs.per_class[name].mAP or 0) - (ours.per_class[name].mAP or 0)) for name in split.classes
+        }
+        detail += f"; most at class {max(per_class, key=per_class.get)}; likely: see the levels before"
+    return [Check(4, "mAP", gap, limit, gap <= limit, detail)], metrics
+
+
+def predict(model: onnx.ModelProto, split: Split, thresholds: Thresholds) -> list[dict]:
+    """COCO results of a model on a split, with the split's class ids."""
     names = check.classes(model) or ()
     category = {number: split.classes.index(name) + 1 for number, name in enumerate(names, 1) if name in split.classes}
-    session = open_session(with_thresholds(model, native.thresholds))
+    session = open_session(with_thresholds(model, thresholds))
     results = []
     for picture in progress.track(split.pictures, f"predict {split.name} by ONNX Runtime", unit="images"):
         boxes, ids, scores, count = run(session, **{the_contract.INPUT: as_taken(model, split.load(picture)[None])})
@@ -141,20 +189,7 @@ def quality(model: onnx.ModelProto, native: NativePredictions) -> tuple[list[Che
             boxes[0, :rows], np.array([category.get(int(i), 0) for i in ids[0, :rows]]), scores[0, :rows]
         )
         results += to_coco(picture.id, picture.width, picture.height, found)
-    theirs, ours = (evaluation.evaluate(split, each) for each in (native.results, results))
-    metrics = {"native": theirs.to_json(), "onnx": ours.to_json()}
-    if theirs.mAP is None or ours.mAP is None:
-        return [
-            Check(4, "mAP", None, QUALITY_LIMIT, True, f"the {split.name} split has no boxes to measure on")
-        ], metrics
-    gap = abs(theirs.mAP - ours.mAP)
-    detail = f"native {theirs.mAP:.4f}, ONNX {ours.mAP:.4f} on {len(split.pictures)} pictures"
-    if gap > QUALITY_LIMIT:
-        per_class = {
-            name: abs((theirs.per_class[name].mAP or 0) - (ours.per_class[name].mAP or 0)) for name in split.classes
-        }
-        detail += f"; most at class {max(per_class, key=per_class.get)}; likely: see the levels before"
-    return [Check(4, "mAP", gap, QUALITY_LIMIT, gap <= QUALITY_LIMIT, detail)], metrics
+    return results
 
 
 def _best_match(

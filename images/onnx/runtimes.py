@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import oldest
 import onnx
-from levels import RAW_LIMIT, SCORE_LIMIT, Check, as_taken, finite
+from levels import SCORE_LIMIT, Check, as_taken, distance, finite, limits
 from matching import LEAST_IOU, match
 from native_predictions import NativePredictions
 from session import open_session, run
@@ -25,21 +25,21 @@ def check(model: onnx.ModelProto, native: NativePredictions) -> list[Check]:
         CheckFailed: the oldest one does not take the model.
         UserError: it is not installed.
     """
+    allowed = limits(model)
     pictures = [probe.pixels for probe in native.probes() if len(probe.pixels) == PROBES_OF]
     batches = [{contract.INPUT: as_taken(model, pixels)} for pixels in pictures]
     if not has_raw(model):
         version, gap, unmatched, pairs = _compare_detections(model, batches)
-        return _detection_checks(version, gap, unmatched, pairs, RAW_LIMIT)
+        return _detection_checks(version, gap, unmatched, pairs, allowed.raw)
     whole = with_raw_outputs(model)
     session = open_session(whole)
     newest = [_named(session, run(session, **batch)) for batch in batches]
     version, old = oldest.run(whole, batches)
     gaps = {
-        name: max(float(np.abs(one[name] - two[name]).max(initial=0)) for one, two in zip(newest, old, strict=True))
-        for name in RAW
+        name: max(distance(one[name], two[name], allowed) for one, two in zip(newest, old, strict=True)) for name in RAW
     }
     checks = [
-        Check(5, f"{name.replace('_', ' ')}, ONNX Runtime {version}", finite(gap), RAW_LIMIT, gap <= RAW_LIMIT)
+        Check(5, f"{name.replace('_', ' ')}, ONNX Runtime {version}", finite(gap), allowed.raw, gap <= allowed.raw)
         for name, gap in gaps.items()
     ]
     sensitive = with_thresholds(model, Thresholds().for_evaluation()) if has_thresholds(model) else model

@@ -41,8 +41,9 @@ def detections(model: onnx.ModelProto, whole: Whole, native: NativePredictions) 
                 extra = f"{len(found.left)} of ours, {len(found.right)} of the original's"
                 first = f"first at picture {index} of probe {probe.name}: {extra}"
     told = f"{pairs} pairs of one class with IoU ≥ {LEAST_IOU}"
-    if not pairs:
-        told += ": the pictures show nothing that the model finds; give some that do with --pictures"
+    if not pairs and not unmatched:
+        nothing = "nothing to compare: the model finds nothing in the pictures; give some in which it does (--pictures)"
+        return [Check(3, "detections unmatched", None, 0, False, nothing)]
     why = "; likely: box order, class ids, or what the pictures go through before the graph"
     return [
         Check(3, "detections unmatched", unmatched, 0, not unmatched, first + why if unmatched else told),

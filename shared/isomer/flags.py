@@ -25,6 +25,7 @@ SMALL_SIZE = 160  # pixels: what a laptop's CPU trains in minutes
 SCHEDULES = ("cosine", "step", "constant")
 AUGMENTS = ("none", "light", "ssd")
 CACHES = ("auto", "memory", "none")
+PRECISIONS = ("fp32", "fp16", "int8")
 LOGGERS = ("tensorboard", "mlflow", "none")
 KINDS = ("coco", "imagenet")  # of published weights: of a whole detector, of its backbone
 WEIGHTS = (*KINDS, "none")  # what --weights may say beside a file and a run
@@ -297,6 +298,8 @@ class Assemble(Run, Data):
     iou_threshold: float = flag(Thresholds.iou, "overlap above which the lower score is dropped", least=0, most=1)
     max_detections: int = flag(Thresholds.max_detections, "most detections per picture", least=1)
     profile: str | None = flag(None, "client that the model is for: channels, class order, threshold", choices=PROFILES)
+    precision: str = flag("fp32", "numbers of the core; int8 is calibrated on training pictures", choices=PRECISIONS)
+    batch: str = flag("any", "pictures at a time that the model takes: any, or the number it is fixed to")
 
 
 @dataclass(frozen=True)

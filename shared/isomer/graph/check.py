@@ -33,6 +33,8 @@ METADATA = (
 # What a model made from a core repeats of its run.
 PROVENANCE = ("run", "dataset_sha256", "lock_sha256", "git_revision", "environment")
 
+BATCH = contract.METADATA_PREFIX + "batch"  # what the batch is fixed to, on purpose
+
 _ROWS = {contract.BOXES: 3, contract.CLASSES: 2, contract.SCORES: 2, contract.COUNT: 1}
 
 
@@ -73,8 +75,8 @@ def check(model: onnx.ModelProto) -> list[Finding]:
     return [
         *_versions(model),
         *_second_file(model),
-        *_input(model),
-        *_outputs(model),
+        *_input(model, fixed_batch(model)),
+        *_outputs(model, fixed_batch(model)),
         *_training(model),
         *_metadata(model),
         *_names_inside(model),
@@ -96,6 +98,12 @@ def classes(model: onnx.ModelProto) -> tuple[str, ...] | None:
     except ValueError:
         return None
     return tuple(names) if isinstance(names, list) and names and all(isinstance(item, str) for item in names) else None
+
+
+def fixed_batch(model: onnx.ModelProto) -> int | None:
+    """The number of pictures that the model was fixed to on purpose; None where it takes any."""
+    word = metadata(model).get("batch", "")
+    return int(word) if word.isdecimal() else None
 
 
 def _versions(model: onnx.ModelProto) -> Iterator[Finding]:
@@ -139,7 +147,7 @@ def _second_file(model: onnx.ModelProto) -> Iterator[Finding]:
         )
 
 
-def _input(model: onnx.ModelProto) -> Iterator[Finding]:
+def _input(model: onnx.ModelProto, batch: int | None) -> Iterator[Finding]:
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [item for item in model.graph.input if item.name not in weights]
     if [item.name for item in inputs] != [contract.INPUT]:
@@ -155,12 +163,12 @@ def _input(model: onnx.ModelProto) -> Iterator[Finding]:
         cause = "channels first (NCHW)" if len(shape) == 4 and shape[1] == 3 else ""
         yield Finding(where, f"shape {_words(shape)} where [batch, height, width, 3] is asked for", cause)
     for name, size in zip(("batch", "height", "width"), shape if shape[3:] == [3] else shape[:1], strict=False):
-        if isinstance(size, int):
+        if isinstance(size, int) and not (name == "batch" and size == batch):
             cause = "traced with an example picture, without dynamic axes"
             yield Finding(where, f"{name} is fixed to {size} and must be free", cause)
 
 
-def _outputs(model: onnx.ModelProto) -> Iterator[Finding]:
+def _outputs(model: onnx.ModelProto, batch: int | None) -> Iterator[Finding]:
     names = [item.name for item in model.graph.output]
     if names != list(contract.OUTPUTS):
         same = sorted(names) == sorted(contract.OUTPUTS)
@@ -181,7 +189,7 @@ def _outputs(model: onnx.ModelProto) -> Iterator[Finding]:
             wanted = ["batch", "K", "4"][:rank]
             cause = "a scalar, where clients read num_detections[0]" if not shape else ""
             yield Finding(where, f"shape {_words(shape)} where [{', '.join(wanted)}] is asked for", cause)
-        elif isinstance(shape[0], int):
+        elif isinstance(shape[0], int) and shape[0] != batch:
             yield Finding(where, f"batch is fixed to {shape[0]} and must be free")
 
 

@@ -38,8 +38,8 @@ class Bench:
         self._monkeypatch.setattr(sys, "argv", ["assemble", "--run", "toy-run", *flags])
         assemble.main()
 
-    def gate(self):
-        self._monkeypatch.setattr(sys, "argv", ["gate", "--run", "toy-run"])
+    def gate(self, *flags):
+        self._monkeypatch.setattr(sys, "argv", ["gate", "--run", "toy-run", *flags])
         gate.main()
 
     def replace_core(self, model: onnx.ModelProto, **core_changes):

@@ -88,9 +88,13 @@ def test_batch_normalisation_in_training_mode(bench):
     bench.assemble()
 
     def train(model):
-        node = next(node for node in model.graph.node if node.op_type == "BatchNormalization")
-        node.attribute.append(helper.make_attribute("training_mode", 1))
-        node.output.extend(["mean_now", "variance_now"])
+        position, conv = next((i, node) for i, node in enumerate(model.graph.node) if node.op_type == "Conv")
+        output, conv.output[0] = conv.output[0], "before"
+        ones = numpy_helper.from_array(np.ones(toy.FILTERS, np.float32), "ones")
+        model.graph.initializer.append(ones)
+        outputs = [output, "mean_now", "variance_now"]
+        node = helper.make_node("BatchNormalization", ["before", *["ones"] * 4], outputs, training_mode=1)
+        model.graph.node.insert(position + 1, node)
 
     bench.change_assembled(train)
     bench.blocked("BatchNormalization in training mode")
