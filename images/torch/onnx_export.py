@@ -12,6 +12,7 @@ from models.base import Core
 from torch import nn
 
 from isomer import contract
+from isomer.converting import failures, failures_torch
 from isomer.errors import CheckFailed
 
 TRACED_BATCH = 2  # the exporter takes an axis of one for a constant
@@ -30,23 +31,29 @@ def export(core: nn.Module, height: int, width: int) -> onnx.ModelProto:
         core: normalised images float32 [N, 3, height, width] to boxes [N, A, 4] and scores [N, A, classes].
 
     Raises:
-        CheckFailed: the exporter wrote something else than was asked for.
+        ConversionFailed: the exporter fails; with the cause and the cure where they are known.
+        CheckFailed: it wrote something else than was asked for.
     """
     # a copy: native predictions go on on the device
     core = copy.deepcopy(core).to("cpu", torch.float32).eval()
     images = torch.zeros(TRACED_BATCH, 3, height, width)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            core,
-            (images,),
-            dynamo=True,
-            opset_version=contract.OPSET,
-            input_names=[contract.CORE_INPUT],
-            output_names=["boxes", "scores"],
-            dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
-            verbose=False,
-        )
+        try:
+            program = torch.onnx.export(
+                core,
+                (images,),
+                dynamo=True,
+                opset_version=contract.OPSET,
+                input_names=[contract.CORE_INPUT],
+                output_names=["boxes", "scores"],
+                dynamic_shapes={"images": {0: torch.export.Dim("batch", min=1)}},
+                verbose=False,
+            )
+        except Exception as error:  # of many classes, which share no other
+            message = _causes(error)
+            sentence = failures.explain("torch.onnx", message, failures_torch.TABLE)
+            raise failures.ConversionFailed(sentence, message) from error
     model = program.model_proto
     # The exporter always writes IR version 10. What 9 and 10 added are other number types, overloads and metadata of
     # nodes (here: Python stack traces): without those the file is one of version 8.
@@ -75,3 +82,12 @@ def check(model: onnx.ModelProto, height: int, width: int) -> None:
     found = [what for what, holds in wrong.items() if holds]
     if found:
         raise CheckFailed(f"torch.onnx.export wrote {', '.join(found)}: another torch version than the lock's?")
+
+
+def _causes(error: BaseException | None) -> str:
+    """An error's message and those of the errors it came from, the first one first: that one tells most."""
+    messages: list[str] = []
+    while error is not None:
+        messages.append(str(error))
+        error = error.__cause__ or error.__context__
+    return "\n".join(reversed(messages))

@@ -6,14 +6,38 @@ from isomer.converting.failures import Failure
 
 TABLE: tuple[Failure, ...] = (
     Failure(
-        r"Expected all tensors to be on the same device|Input type \(torch\.cuda.*weight type \(torch\.",
-        "the model's weights lie on one device and its input on another",
-        "Both belong on the CPU while a model is exported",
+        r"Expected all tensors to be on the same device|Input type \(torch\.cuda.*weight type \(torch\."
+        r"|Tensor on device \w+ is not on the expected device|Found no NVIDIA driver"
+        r"|Torch not compiled with CUDA|Cannot access accelerator device|No CUDA GPUs are available",
+        "a part of the model lies on another device than the rest",
+        "All belongs on the CPU while it is exported: model.cpu() before it is traced, and no device='cuda' inside",
+    ),
+    Failure(
+        r"Exporting the operator '?(?P<operator>[\w:]+)'? to ONNX opset version (?P<opset>\d+) is not supported\. "
+        r"Support for this operator was added in version (?P<needed>\d+)",
+        "ONNX opset {opset} is too low: it has no operator for {operator}",
+        "From opset {needed} on there is one",
+        climbs=True,
     ),
     Failure(
         r"Exporting the operator '?(?P<operator>[\w:]+)'? to ONNX opset version (?P<opset>\d+) is not supported",
         "ONNX opset {opset} has no operator for {operator}",
-        "Another opset may have it",
+        "Another opset may have it; else leave it out of the model, or compute it behind the detector",
         climbs=True,
+    ),
+    Failure(
+        r"No ONNX function found for <OpOverload\(op='(?P<operator>[\w.:]+)'",
+        "ONNX has no operator for {operator}",
+        "Leave it out of the model, or compute it behind the detector",
+    ),
+    Failure(
+        r"GuardOnDataDependentSymNode.*?expression (?P<expression>.+?) \(",
+        "the model decides by numbers that it only computes ({expression}), as NMS does by how many boxes are left",
+        "Cut it before its NMS: that is added anew behind the core",
+    ),
+    Failure(
+        r"cond must be a bool, but got a Tensor|Could not guard on data-dependent expression",
+        "the model decides by numbers that it only computes, as NMS does by how many boxes are left",
+        "Cut it before its NMS: that is added anew behind the core",
     ),
 )
