@@ -160,7 +160,7 @@ def provenance(dataset: Dataset) -> dict[str, Any]:
     """Where a run comes from. The launcher knows the code and the environment and says so in `ISOMER_*` variables."""
     known = {
         key: os.environ.get(f"ISOMER_{key.upper()}", "unknown")
-        for key in ("git_revision", "git_dirty", "lock_sha256", "environment", "engine")
+        for key in ("git_revision", "git_dirty", "code_sha256", "lock_sha256", "environment", "engine")
     }
     return {
         "dataset": dataset.name,

@@ -54,12 +54,24 @@ def extra_locks(image: str) -> dict[str, Path]:
 
 def inputs_sha256(image: str) -> str:
     """One hash of everything an image is built from, so that a stale image is known without building."""
-    paths = [ROOT / ".dockerignore", IMAGES / "uv.lock"]
-    for folder in (IMAGES / image, ROOT / "shared" / "isomer"):
-        paths += [path for path in folder.rglob("*") if path.is_file() and _is_built_in(path)]
-    content = [f"{os.environ.get('ISOMER_BASE_IMAGE', '')}\n"]
-    content += [f"{path.relative_to(ROOT)} {sha256_of_file(path)}\n" for path in sorted(paths)]
-    return hashlib.sha256("".join(content).encode()).hexdigest()
+    paths = [ROOT / ".dockerignore", IMAGES / "uv.lock", *_code(image)]
+    return _sha256_of(paths, f"{os.environ.get('ISOMER_BASE_IMAGE', '')}\n")
+
+
+def code_sha256(image: str) -> str:
+    """One hash of the code that runs in an image, committed or not."""
+    return _sha256_of(path for path in _code(image) if path.suffix != ".lock")
+
+
+def _code(image: str) -> list[Path]:
+    """What of the repository is in an image."""
+    folders = (IMAGES / image, ROOT / "shared" / "isomer")
+    return [path for folder in folders for path in folder.rglob("*") if path.is_file() and _is_built_in(path)]
+
+
+def _sha256_of(paths: Iterable[Path], first: str = "") -> str:
+    lines = [f"{path.relative_to(ROOT)} {sha256_of_file(path)}\n" for path in sorted(paths)]
+    return hashlib.sha256("".join([first, *lines]).encode()).hexdigest()
 
 
 def _is_built_in(path: Path) -> bool:

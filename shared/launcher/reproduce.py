@@ -158,12 +158,16 @@ def _check_dataset(volume: Volume, run: RunFolder) -> None:
 
 def _of_code(framework: str, provenance: dict[str, Any]) -> list[Difference]:
     """What differs in the files that train in an image; a revision that changed none of them is no difference."""
+    if provenance.get("code_sha256") == project.code_sha256(framework):
+        return []
     then, was_dirty = provenance["git_revision"], provenance["git_dirty"] == "true"
     revision, _ = project.git_state()
     changed = project.changed_since(then, ("shared/isomer", f"images/{framework}"))
     if was_dirty:
         return [
-            Difference("code", f"{then[:12]} with changes", revision[:12], "no revision holds the code of that run")
+            Difference(
+                "code", f"{then[:12]} with changes", revision[:12], "it is other code now, and no revision holds that"
+            )
         ]
     if changed is None:
         return [

@@ -98,10 +98,11 @@ def name_or_path(word: str, volume: Volume, words: tuple[str, ...] = ()) -> str 
     return word if is_name or not Path(word).expanduser().exists() else existing(word)
 
 
-def provenance(engine: str, environment: str, lock: Path) -> dict[str, str]:
+def provenance(image: str, engine: str, environment: str, lock: Path) -> dict[str, str]:
     """The variables that tell a script what only the launcher knows of code and environment (isomer.run reads them)."""
     revision, dirty = project.git_state()
     return {
+        "ISOMER_CODE_SHA256": project.code_sha256(image),
         "ISOMER_ENGINE": engine,
         "ISOMER_ENVIRONMENT": environment,
         "ISOMER_GIT_DIRTY": dirty,

@@ -160,7 +160,7 @@ def command(step: Step, name: str) -> Command:
         options += ["--env", f"{key}={value}"]
     argv = [_seen(item) for item in step.argv]
     found = built(step.image)
-    known = provenance(NAME, found.id if found else "unknown", project.lock_of(step.image))
+    known = provenance(step.image, NAME, found.id if found else "unknown", project.lock_of(step.image))
     known.pop("ISOMER_ENGINE")  # compose.yaml says it
     return Command(("docker", "compose", *files, "run", *options, service, step.program, *argv), {**_caller(), **known})
 

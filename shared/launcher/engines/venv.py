@@ -136,7 +136,7 @@ def command(step: Step) -> Command:
     return Command(
         (program, *argv),
         {
-            **provenance(NAME, home.name, lock_of(step.image, step.device)),
+            **provenance(step.image, NAME, home.name, lock_of(step.image, step.device)),
             "ISOMER_DATA": str(project.volume().root),
             "PYTHONNOUSERSITE": "1",
             "PYTHONPATH": str(project.ROOT / "shared"),

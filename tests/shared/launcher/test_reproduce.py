@@ -154,7 +154,11 @@ def test_what_changed_in_the_code_is_named(first, trains, venv_engine, monkeypat
     record["provenance"]["git_dirty"] = "true"
     first.update(**record)
     refused(check=True)
-    assert "no revision holds the code of that run" in capsys.readouterr().out
+    assert "with changes then" in capsys.readouterr().out
+    record["provenance"]["code_sha256"] = project.code_sha256("torch")  # uncommitted, but the very same
+    first.update(**record)
+    call(check=True)
+    assert "code: the same" in capsys.readouterr().out
 
 
 def test_a_file_of_weights_is_shown_to_the_step(first, trains, same_code, venv_engine, tmp_path):
