@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import cutting
-import layouts
 import numpy as np
 import onnx
 from final_outputs import Final
 from matching import iou
 from onnx import helper
 from original import Original
-from raw_outputs import decode
-from seen import Seen
 from session import open_session
 
+from isomer.converting import layouts
+from isomer.converting.raw_outputs import decode
+from isomer.converting.seen import Seen
 from isomer.errors import CheckFailed
 from isomer.graph.decoders import Layout
 from isomer.native import Detections

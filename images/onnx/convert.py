@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 import before_nms
 import cutting
 import final_outputs
-import layouts
 import normalising
 import numpy as np
 import onnx
@@ -21,12 +20,13 @@ from final_outputs import Final
 from nms import nms
 from normalising import Usual
 from original import Original, load
-from raw_outputs import decode
-from seen import PICTURES, Seen, look, not_understood
+from seen import look, not_understood
 from session import run
 
-from isomer.converting import Conversion, asked, begin
+from isomer.converting import Conversion, asked, begin, layouts
+from isomer.converting.raw_outputs import decode
 from isomer.converting.reference import some_pictures
+from isomer.converting.seen import PICTURES, Seen
 from isomer.dataset.source import some
 from isomer.errors import CheckFailed, UserError, known, run_main
 from isomer.flags import Convert
@@ -78,6 +78,12 @@ def convert(conversion: Conversion) -> None:
     )
     if isinstance(final, str):
         raise not_understood(layout or final, original, seen)
+    if not _finds_something(original, final, pictures):
+        raise UserError(
+            f"the model finds nothing in {len(pictures)} pictures, so what its boxes and ids mean does not show: give "
+            "pictures in which it does with --pictures FOLDER (or --data), or correct what they go through before it "
+            "(--mean, --std, --input-channels, --resize)"
+        )
     place = before_nms.cut(original, final, pictures, names)
     if place is not None:
         say("cut before its own NMS")
@@ -85,6 +91,11 @@ def convert(conversion: Conversion) -> None:
         _write_core(conversion, original, layout, look(original, pictures))
         return
     _write_whole(conversion, original, final, seen)
+
+
+def _finds_something(original: Original, final: Final, pictures: list[np.ndarray]) -> bool:
+    sides = original.how.height or 1, original.how.width or 1
+    return any(len(final.read(original(original.place(pixels)[0]), *sides).scores) for pixels in pictures)
 
 
 def roles(options: Convert, seen: dict[str, Seen]) -> dict[str, str]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
-from seen import Seen
 
 from isomer.contract import Thresholds
+from isomer.converting.seen import Seen
 from isomer.graph.builder import GraphBuilder
 from isomer.native import Detections
 

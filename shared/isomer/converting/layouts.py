@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from seen import Seen
 
 from isomer import priors
+from isomer.converting.seen import Seen
 from isomer.graph.decoders import Layout, grid
 
 # Strides of pyramids in use, the usual ones first.
