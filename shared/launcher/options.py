@@ -61,7 +61,6 @@ class Reproduce(Engine):
     run: str = required("run", positional=True)
     check: bool = flag(False, "train nothing: only say whether code, lock, dataset and seed are the same")
     max_gap: float = flag(0.02, "largest difference in mAP, AP50 and AP75 that passes", least=0, most=1)
-    fresh: bool = flag(False, "throw RUN-again away and train it anew")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,7 @@ from isomer.run import RunFolder
 from isomer.session import DONE
 from isomer.volume import Volume
 from launcher import engines, project, steps, tables
+from launcher.state import read
 from launcher.step import existing, script
 from launcher.verbs import Parsed
 
@@ -63,7 +64,7 @@ def run(given: Parsed) -> None:
             names = " and ".join(item.what for item in found)
             raise CheckFailed(f"another {names}: what {first.name} would be now may not be what it was")
         return
-    steps.run(engine, script(config["framework"], "train", _argv(first, again, options.fresh), _device(first)))
+    steps.run(engine, script(config["framework"], "train", _argv(first, again), _device(first)))
     if again.record().get("state") != DONE:
         print(f"{again.name} is not done: the same command goes on with it")
         return
@@ -203,13 +204,14 @@ def _why(run: RunFolder, reasons: list[Difference]) -> str:
     return "Likely reasons: " + "; ".join(likely)
 
 
-def _argv(first: RunFolder, again: RunFolder, fresh: bool) -> list[str | Path]:
-    """The flags that train a run again under another name."""
+def _argv(first: RunFolder, again: RunFolder) -> list[str | Path]:
+    """The flags that train a run again under another name: anew, but for a repetition that was interrupted."""
     argv: list[str | Path] = ["--config", first.path / "config.json", "--run", again.name, "--device", _device(first)]
     weights = first.config().get("weights") or ""
     if Path(weights).is_absolute():
         argv += ["--weights", existing(weights)]  # a file outside the volume, which a container must be shown
-    return argv + ["--fresh"] * fresh
+    goes_on = read(again.path / "config.json") == first.config() and again.record().get("state") != DONE
+    return argv if goes_on else [*argv, "--fresh"]
 
 
 def _device(run: RunFolder) -> str:

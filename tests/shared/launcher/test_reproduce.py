@@ -35,7 +35,7 @@ def first(data) -> RunFolder:
 
 def finished(data: Path, name: str, dataset: str, loss: float = 0.5, quality: float = 0.6, **record) -> RunFolder:
     run = RunFolder(data / "runs" / name)
-    run.path.mkdir(parents=True)
+    run.path.mkdir(parents=True, exist_ok=True)
     files.write_json(run.path / "config.json", {**CONFIG, "dataset_sha256": dataset})
     provenance = {
         "git_revision": project.git_state()[0],
@@ -92,7 +92,26 @@ def test_identical(first, trains, same_code, venv_engine, capsys):
     assert verdict(first)["verdict"] == "identical"
     (step,) = trains[0]
     assert step.image == "torch"
-    assert step.argv == ("train.py", "--config", first.path / "config.json", "--run", "mine-again", "--device", "cpu")
+    assert step.argv == (
+        "train.py",
+        "--config",
+        first.path / "config.json",
+        "--run",
+        "mine-again",
+        "--device",
+        "cpu",
+        "--fresh",
+    )
+
+
+def test_a_repetition_that_was_interrupted_is_gone_on_with(first, trains, same_code, venv_engine):
+    again = first.path.parent / "mine-again"
+    again.mkdir()
+    files.write_json(again / "config.json", first.config())
+    call()
+    assert "--fresh" not in trains[0][0].argv
+    call()
+    assert "--fresh" in trains[0][1].argv  # that one was done
 
 
 def test_the_same_within(first, trains, same_code, venv_engine, capsys):
@@ -164,7 +183,7 @@ def test_what_changed_in_the_code_is_named(first, trains, venv_engine, monkeypat
 def test_a_file_of_weights_is_shown_to_the_step(first, trains, same_code, venv_engine, tmp_path):
     (tmp_path / "mine.pth").touch()
     files.write_json(first.path / "config.json", first.config() | {"weights": str(tmp_path / "mine.pth")})
-    call(fresh=True)
+    call()
     assert trains[0][0].argv[-3:] == ("--weights", tmp_path / "mine.pth", "--fresh")
 
 
