@@ -18,15 +18,16 @@ import onnxruntime
 from batching import with_free_batch
 from final_outputs import Final
 from nms import nms
-from normalising import Usual
 from original import Original, load
 from seen import look, not_understood
 from session import run
 
 from isomer.converting import Conversion, asked, begin, layouts
+from isomer.converting import usual as usual_ways
 from isomer.converting.raw_outputs import decode
 from isomer.converting.reference import some_pictures
 from isomer.converting.seen import PICTURES, Seen
+from isomer.converting.usual import AS_IT_IS, TO_ONE, Usual
 from isomer.dataset.source import some
 from isomer.errors import CheckFailed, UserError, known, run_main
 from isomer.flags import Convert
@@ -59,7 +60,7 @@ def convert(conversion: Conversion) -> None:
             f"{conversion.source.origin} is a model for the task {original.metadata('task')!r}, no detector"
         )
     inside = normalising.inside(original.model, original.input.name)
-    first = normalising.AS_IT_IS if original.input.dtype == "uint8" else inside or normalising.TO_ONE
+    first = AS_IT_IS if original.input.dtype == "uint8" else inside or TO_ONE
     original = _prepared(original, first, options)
     pictures = some_pictures(conversion.volume, options, PICTURES)
     seen = look(original, pictures)
@@ -131,53 +132,15 @@ def _layout(
     sides = how.height, how.width
     if not how.height:
         return None
-    if {"boxes", "scores"} <= given.keys():
-        boxes, scores = seen[given["boxes"]], seen[given["scores"]]
-        if "classes" in given or (scores.values.size * 4 == boxes.values.size and scores.arrays[0].ndim < 3):
-            return None
-        return layouts.of_two(boxes, scores, *sides, names, options.box_order, producer)
-    pair = _pair(seen)
-    if pair:
-        return layouts.of_two(*pair, *sides, names, options.box_order, producer)
-    why: Layout | str | None = None
-    for one in seen.values():
-        found = layouts.of_one(one, *sides, names, options.decoder if options.decoder != "none" else None)
-        if isinstance(found, Layout):
-            return found
-        why = why or found
-    return why
-
-
-def _pair(seen: dict[str, Seen]) -> tuple[Seen, Seen] | None:
-    """Boxes [1, A, 4] and scores [1, A, C] of the same anchors."""
-    floats = [one for one in seen.values() if not one.is_whole and one.arrays[0].ndim >= 3]
-    boxes = [one for one in floats if one.shape[-1] == 4]
-    boxes.sort(key=lambda one: "box" not in one.name.lower())
-    for box in boxes:
-        rows = int(np.prod(box.shape[:-1]))
-        for score in floats:
-            fits = score is not box and score.arrays[0].ndim == 3 and int(np.prod(score.shape[:-1])) == rows
-            if fits and rows >= layouts.LEAST_ANCHORS and len({array.shape for array in score.arrays}) == 1:
-                return box, score
-    return None
+    decoder, order = options.decoder, options.box_order
+    return layouts.of_all(seen, given, *sides, names, decoder=decoder, order=order, producer=producer)
 
 
 def _usual_of(layout: Layout, inside: Usual | None, original: Original) -> Usual:
     """How pictures are prepared for a kind of model; what the graph does by itself is left to it."""
-    if layout.boxes == "grid":
-        usual = normalising.YOLOX
-    elif layout.boxes == "distances":
-        usual = normalising.NANODET
-    elif len(layout.outputs) == 1:
-        usual = normalising.YOLO if layout.unit == "pixel" else normalising.TO_ONE
-    elif layout.background == "last":
-        usual = normalising.IMAGENET
-    elif layout.background == "first":
-        usual = normalising.PYTORCH_SSD
-    else:
-        usual = normalising.TO_ONE
+    usual = usual_ways.of_layout(layout)
     if original.input.dtype == "uint8":
-        return replace(usual, mean=normalising.AS_IT_IS.mean, std=normalising.AS_IT_IS.std)
+        return replace(usual, mean=AS_IT_IS.mean, std=AS_IT_IS.std)
     return replace(usual, mean=inside.mean, std=inside.std) if inside else usual
 
 

@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from isomer.contract import Resize
+from isomer.converting.usual import AS_IT_IS, TO_ONE, Usual
 
 _PASSED = {"Identity", "Cast", "Transpose", "Reshape", "Unsqueeze", "Squeeze", "Gather", "Split", "Slice", "Concat"}
-
-
-STRETCH = Resize()
-
-
-@dataclass(frozen=True)
-class Usual:
-    """A way to prepare pictures that a family of models shares. mean and std in grey levels, RGB order."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    channels: str = "rgb"
-    resize: Resize = STRETCH
-
-    def words(self) -> str:
-        mean, std = (
-            f"{one[0]:g}" if len(set(one)) == 1 else ", ".join(f"{value:g}" for value in one)
-            for one in (self.mean, self.std)
-        )
-        resize = self.resize.mode + (f" {self.resize.place}" if self.resize.mode == "letterbox" else "")
-        return f"(pixel - {mean}) / {std}, {self.channels.upper()}, {resize}"
-
-
-def _grey(value: float) -> tuple[float, float, float]:
-    return value, value, value
-
-
-AS_IT_IS = Usual(_grey(0), _grey(1))
-TO_ONE = Usual(_grey(0), _grey(255))
-LETTERBOX = Resize(mode="letterbox")
-IMAGENET = Usual((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
-# https://github.com/qfgaohao/pytorch-ssd, vision/ssd/config
-PYTORCH_SSD = Usual(_grey(127), _grey(128))
-# https://docs.ultralytics.com, https://github.com/WongKinYiu/yolov7
-YOLO = Usual(_grey(0), _grey(255), "rgb", LETTERBOX)
-# https://github.com/Megvii-BaseDetection/YOLOX, yolox/data/data_augment.py preproc
-YOLOX = Usual(_grey(0), _grey(1), "bgr", Resize(mode="letterbox", place="top_left"))
-# https://github.com/RangiLyu/nanodet, config: cv2's order, so BGR
-NANODET = Usual((123.675, 116.28, 103.53), (58.395, 57.12, 57.375), "bgr")
 
 
 def inside(model: onnx.ModelProto, name: str) -> Usual | None:

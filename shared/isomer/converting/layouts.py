@@ -18,6 +18,54 @@ BACKGROUND_SHARE = 0.8  # of all anchors, that show nothing in most pictures
 LEAST_ANCHORS = 50
 
 
+def of_all(
+    seen: dict[str, Seen],
+    given: dict[str, str],
+    height: int,
+    width: int,
+    names: int | None,
+    *,
+    decoder: str | None,
+    order: str | None,
+    producer: str,
+) -> Layout | str | None:
+    """The layout of a model's raw outputs; None, or why not, where there are none.
+
+    Args:
+        given: outputs by their roles ("boxes", "scores" …), as far as the user says.
+        names, decoder, order, producer: see `of_one` and `of_two`.
+    """
+    if {"boxes", "scores"} <= given.keys():
+        boxes, scores = seen[given["boxes"]], seen[given["scores"]]
+        if "classes" in given or (scores.values.size * 4 == boxes.values.size and scores.arrays[0].ndim < 3):
+            return None
+        return of_two(boxes, scores, height, width, names, order, producer)
+    pair = _pair(seen)
+    if pair:
+        return of_two(*pair, height, width, names, order, producer)
+    why: Layout | str | None = None
+    for one in seen.values():
+        found = of_one(one, height, width, names, decoder if decoder != "none" else None)
+        if isinstance(found, Layout):
+            return found
+        why = why or found
+    return why
+
+
+def _pair(seen: dict[str, Seen]) -> tuple[Seen, Seen] | None:
+    """Boxes [1, A, 4] and scores [1, A, C] of the same anchors."""
+    floats = [one for one in seen.values() if not one.is_whole and one.arrays[0].ndim >= 3]
+    boxes = [one for one in floats if one.shape[-1] == 4]
+    boxes.sort(key=lambda one: "box" not in one.name.lower())
+    for box in boxes:
+        rows = int(np.prod(box.shape[:-1]))
+        for score in floats:
+            fits = score is not box and score.arrays[0].ndim == 3 and int(np.prod(score.shape[:-1])) == rows
+            if fits and rows >= LEAST_ANCHORS and len({array.shape for array in score.arrays}) == 1:
+                return box, score
+    return None
+
+
 def of_one(seen: Seen, height: int, width: int, names: int | None, decoder: str | None) -> Layout | str | None:
     """The layout of a single output with boxes and scores; None if it cannot be one, or why it is not clear which.
 
