@@ -31,7 +31,7 @@ def run(given: Parsed) -> None:
         )
         for image, model in listed
     ]
-    tables.show(headings, rows, right=("input", "parameters", "GFLOPs", "mAP"))
+    tables.show(headings, rows, right=("input", "parameters", "GFLOPs", "mAP"), optional=("title", "paper"))
     print("The first of each framework is what --model is when it is not given.")
     print("GFLOPs: billions of multiply-adds at that input. mAP: COCO val2017, as published, by the coco weights:")
     for source in dict.fromkeys(model.source for _, model in listed if model.mAP is not None):

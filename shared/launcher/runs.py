@@ -139,7 +139,7 @@ def _list(found: list[Summary]) -> None:
         )
         for item in found
     ]
-    tables.show(headings, rows, right=("steps", "best mAP", "AP50", "time"))
+    tables.show(headings, rows, right=("steps", "best mAP", "AP50", "time"), optional=("framework", "AP50"))
     for item in found:
         if item.problem:
             print(f"{item.run} {item.state}: {item.problem}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from isomer import files
@@ -11,18 +11,31 @@ from isomer import files
 WIDE = 200  # columns, where no terminal says how many
 
 
-def show(headings: Iterable[str], rows: Iterable[Iterable[str]], right: Iterable[str] = (), title: str = "") -> None:
-    """Print a table; `right` names the columns of figures."""
+def show(
+    headings: Iterable[str],
+    rows: Iterable[Sequence[str]],
+    right: Iterable[str] = (),
+    title: str = "",
+    optional: Iterable[str] = (),
+) -> None:
+    """Print a table; `right` names the columns of figures, `optional` those that a narrow terminal is spared."""
     from rich.console import Console
     from rich.table import Table
 
+    console = Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False)
+    headings, rows = list(headings), list(rows)
+    columns = [(name, [row[place] for row in rows]) for place, name in enumerate(headings)]
+    needed = sum(3 + max(len(line) for cell in (name, *cells) for line in cell.split("\n")) for name, cells in columns)
+    if needed + 1 > console.width:
+        left_out = set(optional)
+        columns = [(name, cells) for name, cells in columns if name not in left_out]
     table = Table(title=title or None, title_justify="left")
     figures = set(right)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in figures else "left", overflow="fold")
-    for row in rows:
+    for name, _ in columns:
+        table.add_column(name, justify="right" if name in figures else "left", overflow="fold")
+    for row in zip(*(cells for _, cells in columns), strict=True):
         table.add_row(*row)
-    Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False).print(table)
+    console.print(table)
 
 
 def show_json(value: Any) -> None:
