@@ -175,8 +175,6 @@ def test_best_pt_says_its_classes(known, volume, tmp_path, capsys):
     names, as_it_is = weights.as_published(found, known[SSDLITE])
     assert names == ("cat", "dog")
     assert as_it_is.size == 128
-    with pytest.raises(UserError, match=f"holds weights of {SSDLITE}, not of ssd300_vgg16"):
-        weights.load(models.build("ssd300_vgg16", 96, 2), found, ("dog", "cat"))
 
 
 def test_another_architecture_names_the_first_tensors_that_differ(known, volume):
@@ -191,8 +189,8 @@ def test_another_architecture_names_the_first_tensors_that_differ(known, volume)
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"no weights", "cannot be read as weights"),
-        (b"", "cannot be read as weights"),
+        (b"no weights", "damaged"),
+        (b"", "damaged"),
         ({"epoch": 3}, "holds no weights"),
     ],
 )
@@ -205,7 +203,7 @@ def test_what_is_no_weights(known, volume, tmp_path, content, said):
 
 def test_code_in_a_file_is_not_run(known, volume, tmp_path):
     torch.save(models.build(SSDLITE, 96, 1), tmp_path / "model.pth")
-    with pytest.raises(UserError, match=r"save model\.state_dict"):
+    with pytest.raises(UserError, match=r"own\.pth|model\.state_dict"):
         weights.load(models.build(SSDLITE, 96, 1), find(volume, known, str(tmp_path / "model.pth")), ("thing",))
 
 
