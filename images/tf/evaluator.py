@@ -55,9 +55,11 @@ class Evaluator(orbit.AbstractEvaluator):
     def take_over(self) -> None:
         """Give the twin the weights as they are now; in a cluster all processes must."""
         theirs, ours = tensors.variables(self._model), tensors.variables(self._core.model)
+        # what is frozen is not among them, and has no average
+        averaged = set() if self._averages is None else {id(weight) for weight in self._model.trainable_variables}
         for name, variable in ours.items():
             source = theirs[name]
-            if self._averages is not None and source.trainable:
+            if id(source) in averaged:
                 source = self._averages.get_slot(source, "average")
             variable.assign(source.numpy())
 
