@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
 from invoke import Collection
 
 from isomer import flags
-from launcher import converting, engines, exporting, options, project, steps, verbs
+from launcher import converting, engines, exporting, options, project, steps, training, verbs
 from launcher.exporting import TOOLS
 from launcher.step import script
 from launcher.verbs import Parsed
@@ -39,6 +39,17 @@ def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) 
         getattr(import_module(f"launcher.{module}"), function)(given)
 
     add(verbs.make(name, (cls.__doc__ or "").strip(), (cls,), body, without))
+
+
+def train(image: str) -> None:
+    """train-NAME; a container is shown the file of weights too that only --config or the run names."""
+
+    def body(given: Parsed, engine: Parsed) -> None:
+        argv = training.argv(given, image)
+        steps.run(engines.choose(engine.flags.engine), script(image, "train", argv, given.flags.device))
+
+    help_line = f"Train in {image}; the same command goes on where it stopped."
+    add(verbs.make(f"train-{image}", help_line, (flags.Train, options.Engine), body))
 
 
 def export(image: str) -> None:
@@ -101,8 +112,7 @@ of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", 
 of_script("report", "Write a dataset's HTML page: table, curves, pictures.", TOOLS, "report", flags.Report)
 
 for name in project.images_with("train"):
-    line = f"Train in {name}; the same command goes on where it stopped."
-    of_script(f"train-{name}", line, name, "train", flags.Train)
+    train(name)
 for name in project.images_with("predict"):
     line = f"Draw what a model trained in {name} finds, by {name} itself."
     of_script(f"predict-{name}", line, name, "predict", flags.Predict)

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from isomer.errors import CheckFailed, UserError
 from isomer.flags import Train
-from launcher import catalogues, engines, exporting, process, project, steps, verbs
+from launcher import catalogues, engines, exporting, process, project, steps, training, verbs
 from launcher.exporting import TOOLS
 from launcher.options import Pipeline
 from launcher.state import State, gap
@@ -62,7 +62,7 @@ def run(given: Parsed) -> None:
 def plan(state: State, given: Parsed) -> list[Stage]:
     """The stages of the main job, in order."""
     typed = {key: value for key, value in given.typed.items() if key in TRAINING}
-    argv = verbs.parse(Train, "pipeline", typed).argv
+    trained = verbs.parse(Train, "pipeline", typed)
     config = _training(given.flags)
     data = ["--data", state.data]
     device = {"device": typed["device"]} if "device" in typed else {}
@@ -70,7 +70,7 @@ def plan(state: State, given: Parsed) -> list[Stage]:
     stages = [Stage(f"data-make {DRAWN}", state.has_dataset, [script(TOOLS, "data_make", [DRAWN])])]
     for name in state.frameworks:
         is_done = partial(state.is_trained, name, config)
-        step = script(name, "train", argv, config.device)
+        step = script(name, "train", training.argv(trained, name), config.device)
         stages.append(Stage(f"train-{name}", is_done, [step], partial(state.has_ended, name)))
     for name in state.frameworks:
         is_done = partial(state.is_published, name)

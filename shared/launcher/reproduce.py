@@ -10,13 +10,14 @@ from typing import Any
 from isomer import files
 from isomer.dataset import content
 from isomer.errors import CheckFailed, UserError
+from isomer.flags import Train
 from isomer.run import RunFolder
 from isomer.session import DONE
 from isomer.volume import Volume
-from launcher import engines, project, steps, tables
+from launcher import engines, project, steps, tables, training
 from launcher.state import read
-from launcher.step import existing, script
-from launcher.verbs import Parsed
+from launcher.step import script
+from launcher.verbs import Parsed, parse
 
 AGAIN = "-again"
 FIGURES = ("mAP", "AP50", "AP75")
@@ -206,10 +207,8 @@ def _why(run: RunFolder, reasons: list[Difference]) -> str:
 
 def _argv(first: RunFolder, again: RunFolder) -> list[str | Path]:
     """The flags that train a run again under another name: anew, but for a repetition that was interrupted."""
-    argv: list[str | Path] = ["--config", first.path / "config.json", "--run", again.name, "--device", _device(first)]
-    weights = first.config().get("weights") or ""
-    if Path(weights).is_absolute():
-        argv += ["--weights", existing(weights)]  # a file outside the volume, which a container must be shown
+    words = {"config": first.path / "config.json", "run": again.name, "device": _device(first)}
+    argv = training.argv(parse(Train, "reproduce", words), first.config()["framework"])
     goes_on = read(again.path / "config.json") == first.config() and again.record().get("state") != DONE
     return argv if goes_on else [*argv, "--fresh"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from invoke import Exit, MockContext
 
@@ -149,3 +151,35 @@ def test_what_cannot_be_written_is_said_before_anything_runs(commands, venv_engi
     with pytest.raises(Exit, match="no such file or folder"):
         call("data-export", format="voc", to=str(tmp_path / "nowhere" / "out"))
     assert commands == []
+
+
+@pytest.mark.parametrize("named_by", ["typed", "config", "toml", "resume"])
+def test_a_container_is_shown_a_file_of_weights_whoever_names_it(commands, docker_engine, data, tmp_path, named_by):
+    file = tmp_path / "elsewhere" / "mine.pth"
+    file.parent.mkdir()
+    file.touch()
+    (tmp_path / "flags.json").write_text(json.dumps({"weights": str(file), "epochs": 3}))
+    (tmp_path / "flags.toml").write_text(f'weights = "{file}"')
+    run = data / "runs" / "shapes-torch"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps({"weights": str(file)}))
+    words = {
+        "typed": {"weights": str(file)},
+        "config": {"config": str(tmp_path / "flags.json")},
+        "toml": {"config": str(tmp_path / "flags.toml")},
+        "resume": {"resume": True},
+    }
+    call("train-torch", **words[named_by])
+    argv = commands[0].argv
+    assert argv[argv.index("--weights") + 1] == str(file)
+    assert f"{file}:{file}:ro" in argv
+
+
+@pytest.mark.parametrize("word", ["coco", "none", "other-run"])
+def test_a_word_for_weights_stays_one(commands, venv_engine, data, word):
+    run = data / "runs" / "shapes-torch"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text(json.dumps({"weights": word}))
+    call("train-torch", resume=True)
+    call("train-torch", weights=word)
+    assert scripts(commands) == [["train.py", "--resume"], ["train.py", "--weights", word]]
