@@ -85,7 +85,7 @@ def convert(conversion: Conversion) -> None:
             "pictures in which it does with --pictures FOLDER (or --data), or correct what they go through before it "
             "(--mean, --std, --input-channels, --resize)"
         )
-    place = before_nms.cut(original, final, pictures, names)
+    place = before_nms.cut(original, final, pictures)
     if place is not None:
         say("cut before its own NMS")
         original, layout = place

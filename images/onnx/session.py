@@ -29,7 +29,7 @@ def open_session(
         UserError: a GPU was asked for and is not there; ONNX Runtime itself would go on on the CPU without a word.
     """
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors come as exceptions; the rest is advice to ONNX Runtime's developers
+    options.log_severity_level = 4  # errors come as exceptions; the rest is advice to ONNX Runtime's developers
     if threads is not None:
         options.intra_op_num_threads = options.inter_op_num_threads = threads
     if isinstance(model, onnx.ModelProto):

@@ -190,7 +190,7 @@ def tensorflow(order: tuple[str, ...] = ("scores", "num", "boxes", "classes"), *
     """Final detections as TensorFlow's API has them, in any order; bytes in NHWC, classes from 1 as floats."""
     cells = look(0, 255, "NHWC", dtype=TensorProto.UINT8)
     build = cells.build
-    boxes = build.constant("boxes", (cells.corners() / SIDE)[:, [1, 0, 3, 2]].astype(np.float32)[None])
+    boxes = cells.constant((cells.corners() / SIDE)[:, [1, 0, 3, 2]])
     flipped = build.op("Transpose", cells.scores, perm=[0, 2, 1])
     kept = build.op("NonMaxSuppression", boxes, flipped, build.ints(20), build.floats(0.5), build.floats(0.05))
     scores = build.op("GatherND", flipped, kept)
