@@ -83,7 +83,7 @@ def _fit(core: Core, weights: Weights, there: Tensors, same: bool) -> Fit:
     shapes = {name: value.shape for name, value in there.values.items()}
     heads = [name for name in here if name.startswith(CLASSIFIER) and name != NO_COLUMNS and not same]
     fit = Fit(here, shapes, [name for name in heads if name in shapes and shapes[name][:-1] == here[name][:-1]])
-    wrong = [name for name in [*fit.differing, *fit.absent] if name.startswith("backbone/")]
+    wrong = [name for name in here if name.startswith("backbone/") and here[name] != shapes.get(name)]
     if wrong:
         raise UserError(
             f"{weights.path} does not fit {core.architecture.name}: {len(wrong)} tensors of the backbone differ: "

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import onnx
 import pytest
+from architectures import ARCHITECTURES
+from model import Core, Task
 from onnx import TensorProto, helper
-from onnx_export import check
+from onnx_export import check, convert
+from recipe import Recipe
 
 from isomer.contract import CORE_INPUT, IR_VERSION, OPSET
 from isomer.errors import CheckFailed
@@ -37,3 +41,23 @@ def test_a_sound_one_passes():
 def test_others_do_not(faulty, reason):
     with pytest.raises(CheckFailed, match=reason):
         check(faulty)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_every_detector_becomes_one_core(name):
+    core = Core(Task(ARCHITECTURES[name], 128, 3, Recipe()))
+    made = onnx.load_from_string(convert(core))
+    check(made)
+    assert made.ir_version == IR_VERSION
+    shapes = {
+        value.name: [side.dim_param or side.dim_value for side in value.type.tensor_type.shape.dim]
+        for value in (*made.graph.input, *made.graph.output)
+    }
+    anchors = shapes["boxes"][1]
+    assert {key: shape[1:] for key, shape in shapes.items()} == {
+        CORE_INPUT: [128, 128, 3],
+        "boxes": [anchors, 4],
+        "scores": [anchors, 3],
+    }
+    assert all(isinstance(shape[0], str) for shape in shapes.values()), "the batch is frozen"
