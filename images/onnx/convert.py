@@ -11,7 +11,6 @@ from dataclasses import asdict, replace
 import before_nms
 import cutting
 import final_outputs
-import normalising
 import numpy as np
 import onnx
 import onnxruntime
@@ -22,14 +21,14 @@ from original import Original, load
 from seen import look, not_understood
 from session import run
 
-from isomer.converting import Conversion, asked, begin, layouts
+from isomer.converting import Conversion, asked, begin, layouts, normalising
 from isomer.converting import usual as usual_ways
 from isomer.converting.raw_outputs import decode
 from isomer.converting.reference import some_pictures
 from isomer.converting.seen import PICTURES, Seen
 from isomer.converting.usual import AS_IT_IS, TO_ONE, Usual
 from isomer.dataset.source import some
-from isomer.errors import CheckFailed, UserError, known, run_main
+from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Convert
 from isomer.graph import decoders
 from isomer.graph.decoders import Layout
@@ -37,7 +36,6 @@ from isomer.graph.versions import to_contract
 from isomer.native import Detections
 from isomer.progress import say
 
-ROLES = ("boxes", "scores", "classes", "count")
 # What a model that does not tell how many classes it has is taken to have: COCO's ids of TensorFlow, or COCO's classes.
 UNTOLD = {1: 90, 0: 80}
 
@@ -64,8 +62,8 @@ def convert(conversion: Conversion) -> None:
     original = _prepared(original, first, options)
     pictures = some_pictures(conversion.volume, options, PICTURES)
     seen = look(original, pictures)
-    given = roles(options, seen)
-    chosen = seen if given.keys() <= set(ROLES) else {name: seen[name] for name in given.values()}
+    given = asked.roles(options, seen)
+    chosen = seen if given.keys() <= set(asked.ROLES) else {name: seen[name] for name in given.values()}
     names = _names_known(conversion, original)
     layout = _layout(original, chosen, given, names, options)
     if isinstance(layout, Layout):
@@ -97,23 +95,6 @@ def convert(conversion: Conversion) -> None:
 def _finds_something(original: Original, final: Final, pictures: list[np.ndarray]) -> bool:
     sides = original.how.height or 1, original.how.width or 1
     return any(len(final.read(original(original.place(pixels)[0]), *sides).scores) for pixels in pictures)
-
-
-def roles(options: Convert, seen: dict[str, Seen]) -> dict[str, str]:
-    """--outputs: outputs by role, or by number where only names are given.
-
-    Raises:
-        UserError: no such role or output.
-    """
-    given: dict[str, str] = {}
-    for number, word in enumerate(options.outputs.split(",") if options.outputs else ()):
-        role, equals, name = word.strip().rpartition("=")
-        if equals and role not in ROLES:
-            raise known("role (--outputs)", role, ROLES)
-        if name not in seen:
-            raise known("output (--outputs)", name, seen)
-        given[role or str(number)] = name
-    return given
 
 
 def _names_known(conversion: Conversion, original: Original) -> int | None:

@@ -1,14 +1,16 @@
-"""What a convert's flags say about pictures, read: sizes, grey levels, ways of resizing."""
+"""What a convert's flags say about pictures and outputs, read: sizes, grey levels, ways of resizing, roles."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Collection
 
 from isomer.contract import Preprocessing, Resize
-from isomer.errors import UserError
+from isomer.errors import UserError, known
 from isomer.flags import RESIZES, Convert
 
+ROLES = ("boxes", "scores", "classes", "count")  # of a detector's outputs
 _LEAST, _MOST = 16, 8192  # pixels
 _WAYS = {
     "stretch": Resize(),
@@ -46,6 +48,23 @@ def preprocessing(options: Convert, usual: Preprocessing) -> Preprocessing:
         "channels": options.input_channels,
     }
     return dataclasses.replace(usual, **{key: value for key, value in changed.items() if value is not None})
+
+
+def roles(options: Convert, outputs: Collection[str]) -> dict[str, str]:
+    """--outputs: a model's outputs by role, or by number where only names are given.
+
+    Raises:
+        UserError: no such role or output.
+    """
+    given: dict[str, str] = {}
+    for number, word in enumerate(options.outputs.split(",") if options.outputs else ()):
+        role, equals, name = word.strip().rpartition("=")
+        if equals and role not in ROLES:
+            raise known("role (--outputs)", role, ROLES)
+        if name not in outputs:
+            raise known("output (--outputs)", name, outputs)
+        given[role or str(number)] = name
+    return given
 
 
 def _levels(flag: str, words: str | None) -> tuple[float, float, float] | None:

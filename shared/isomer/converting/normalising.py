@@ -1,4 +1,4 @@
-"""What pictures go through before a graph made elsewhere: by its own first operators, and by its kind."""
+"""Whether a graph made elsewhere normalises pictures by itself: its first operators tell."""
 
 from __future__ import annotations
 
