@@ -1,4 +1,4 @@
-"""A run of the toy detector, and the two scripts that judge it."""
+"""A run of the toy detector, the two scripts that judge it, and a host on this machine."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import gate
 import onnx
 import pytest
 import toy
+from local_host import host  # noqa: F401 (a fixture)
 
 from isomer.errors import CheckFailed
 
