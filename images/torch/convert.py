@@ -11,9 +11,9 @@ from isomer.errors import run_main
 def main() -> None:
     conversion = begin()
 
-    from converting import from_checkpoint  # torch takes seconds to import: only where there is something to do
+    from converting import from_checkpoint, from_torchscript  # torch takes seconds to import
 
-    from_checkpoint.convert(conversion)
+    (from_torchscript if conversion.source.kind == "torchscript" else from_checkpoint).convert(conversion)
 
 
 if __name__ == "__main__":

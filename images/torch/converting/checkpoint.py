@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor
 
 from isomer.converting import pickles
@@ -66,6 +68,8 @@ def load(path: Path) -> Any:
     Raises:
         UserError: the file is damaged, or wants to run code.
     """
+    if _is_safetensors(path):
+        return _load_safetensors(path)
     names = pickles.of_file(path)
     pickles.refuse(path, names)
     # torch decides about its own names
@@ -84,6 +88,20 @@ def load(path: Path) -> Any:
     except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, ValueError, KeyError, AssertionError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
+        raise UserError(f"{path.name} is damaged or cut off ({_first_line(error)}): fetch it again") from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """By content: the length of a JSON header comes first, then that."""
+    with path.open("rb") as stream:
+        head = stream.read(9)
+    return head[8:] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (SafetensorError, ValueError) as error:
         raise UserError(f"{path.name} is damaged or cut off ({_first_line(error)}): fetch it again") from None
 
 

@@ -36,7 +36,12 @@ def convert(conversion: Conversion) -> None:
             raise UserError(
                 f"--{flag.replace('_', '-')} is for graphs: {source.origin} is a checkpoint, whose network is known"
             )
-    found = networks.recognise(checkpoint.read(source.opened), source.opened)
+    write(conversion, networks.recognise(checkpoint.read(source.opened), source.opened))
+
+
+def write(conversion: Conversion, found: Found) -> None:
+    """Write the core and the native predictions of a network with its weights."""
+    options = conversion.options
     own_size, own_classes = _own_run(conversion)
     size = asked.size(options) or found.weights.size or own_size or found.network.size
     _say(found, size, size != found.network.size)

@@ -24,7 +24,8 @@ from isomer.errors import UserError
 Size = int | tuple[int, int]
 SHOWN = 4  # tensors that an error names
 MULTIPLIERS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)  # of a MobileNet's channels, as they are published
-COUNTER = "num_batches_tracked"  # files from before torch 0.4.1 have none; nothing depends on it
+# Files from before torch 0.4.1 have no counters, TorchScript files have the anchors too: they follow from the rest.
+PASSED_OVER = ("num_batches_tracked", "anchors", "priors")
 PYTORCH_SSD: tuple[type[PytorchSsd], ...] = (
     mb1_ssd.Model,
     mb1_ssd.Lite,
@@ -174,11 +175,11 @@ def _compare(network: Network, weights: Weights) -> tuple[Found | None, float, s
     if rest or classes < 0:
         return None, 0.0, ""
     expected = {key: tensor.shape for key, tensor in _shapes_of(network, classes).state_dict().items()}
-    wanted = [key for key in expected if not key.endswith(COUNTER)]
+    wanted = [key for key in expected if not key.endswith(PASSED_OVER)]
     different = [
         f"{key} {_shape(state.get(key))} and not {_shape(expected.get(key))}"
         for key in dict.fromkeys((*wanted, *state))
-        if not key.endswith(COUNTER) and (key not in state or state[key].shape != expected.get(key))
+        if not key.endswith(PASSED_OVER) and (key not in state or state[key].shape != expected.get(key))
     ]
     if not different:
         # our own trainings have no such column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,56 +12,15 @@ import onnx
 import pytest
 import pytorch_ssd_layouts as layouts
 import torch
+from conversions import convert, core_of, save
 from converting import checkpoint, from_checkpoint, networks
 from onnx.reference import ReferenceEvaluator
-from torch import nn
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
-from isomer import files, native
-from isomer.contract import Core
-from isomer.converting import begin, names, reference, source
-from isomer.converting.source import KINDS, Source
+from isomer import files
+from isomer.converting import names
 from isomer.errors import UserError
 from isomer.run import RunFolder
-from isomer.volume import Volume
-
-
-@pytest.fixture
-def volume(tmp_path, monkeypatch) -> Volume:
-    """A data volume, and fewer pictures than a real conversion looks at."""
-    monkeypatch.setenv("ISOMER_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(native, "PROBE_SIZES", ((60, 60),))
-    monkeypatch.setattr(native, "PROBE_BATCHES", (1, 2))
-    monkeypatch.setattr(reference, "DRAWN", 2)
-    return Volume(tmp_path / "data")
-
-
-@pytest.fixture
-def exported(monkeypatch) -> list[nn.Module]:
-    """The cores that would have been exported, which takes long and is tested by others."""
-    cores: list[nn.Module] = []
-    monkeypatch.setattr(from_checkpoint.onnx_export, "export", lambda core, *_: cores.append(core) or onnx.ModelProto())
-    return cores
-
-
-def convert(volume: Volume, path: Path, *flags: str, kind: str = "torch") -> RunFolder:
-    """As the verb does it, after the file was identified."""
-    run = RunFolder(volume.runs / "made")
-    run.path.mkdir(parents=True, exist_ok=True)
-    files.write_json(run.path / "config.json", {"framework": "torch", "data": None, "converted": True})
-    digest, size = source.digest([path])
-    source.write(run, Source(kind, KINDS[kind], str(path), str(path), path.name, digest, size))
-    from_checkpoint.convert(begin([str(path), "--name", "made", *flags]))
-    return run
-
-
-def core_of(run: RunFolder) -> Core:
-    return Core.from_json(json.loads(run.core_json.read_text()))
-
-
-def save(state: dict, path: Path) -> Path:
-    torch.save(state, path)
-    return path
 
 
 def test_ultra_light(volume, tmp_path):

@@ -16,6 +16,7 @@ import pytest
 import pytorch_ssd_layouts as layouts
 import torch
 from converting import checkpoint, networks
+from safetensors.torch import save_file
 from torch import nn
 from torchvision.models.detection import fasterrcnn_mobilenet_v3_large_320_fpn, ssdlite320_mobilenet_v3_large
 
@@ -209,3 +210,13 @@ def test_settings_of_any_class_are_passed_over(tmp_path, monkeypatch):
         patch.setitem(sys.modules, "omegaconf.dictconfig", module)
         path = save(value, tmp_path / "model.ckpt")
     assert recognise(path).classes == 1
+
+
+def test_safetensors(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file(layouts.checkpoint("mb2-ssd-lite", 3), path)
+    found = recognise(path)
+    assert (found.network.name, found.classes) == ("mb2_ssd_lite", 3)
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(UserError, match=r"model\.safetensors is damaged or cut off"):
+        checkpoint.read(path)
