@@ -34,12 +34,12 @@ class Json:
 
 @dataclass(frozen=True, kw_only=True)
 class Models(Json):
-    """List the models that can be trained, with what is published of them."""
+    """List the models that can be trained, and their weights."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights(Fetch, Json, Engine):
-    """Fetch published weights into the data volume; training never uses the network."""
+    """Fetch published weights; training never uses the network."""
 
     framework: str | None = flag(None, "frameworks, with commas [default: all]")
     model: tuple[str, ...] = flag((), "model, see the verb models, repeatable [default: all]", repeatable=True)
@@ -49,14 +49,14 @@ class Weights(Fetch, Json, Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Runs(Json):
-    """List the training runs: state, best mAP, time, model, dataset."""
+    """List the training runs: state, best mAP, time; or show one."""
 
     run: str | None = flag(None, "show this one, with its config, provenance and curves")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce(Engine):
-    """Train a run again as RUN-again, and say whether it came out the same, and if not, why."""
+    """Train a run again, and say whether it came out the same."""
 
     run: str = required("run", positional=True)
     check: bool = flag(False, "train nothing: only say whether code, lock, dataset and seed are the same")
@@ -65,7 +65,7 @@ class Reproduce(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Tensorboard(Engine):
-    """Show the curves of all runs in a browser on this machine, until Ctrl-C."""
+    """Show the curves of all runs in a browser on this machine."""
 
     port: int = flag(6006, "port on this machine", least=1, most=65535)
 
