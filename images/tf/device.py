@@ -56,7 +56,8 @@ def strategy(place: Place) -> tf.distribute.Strategy:
         raise UserError(f"--devices {place.devices}: TensorFlow sees {len(gpus)} GPUs here")
     tf.config.set_visible_devices(gpus[: place.devices], "GPU")
     if place.workers > 1:
-        made = tf.distribute.MultiWorkerMirroredStrategy()
+        with quiet.hushed():  # servers say where they listen
+            made = tf.distribute.MultiWorkerMirroredStrategy()
         # its own half minute between two looks, and half a minute of patience, is long for those who watch
         made.extended._check_health_interval = DEATH_SECONDS / 2
         return made

@@ -72,8 +72,8 @@ class Learner(Trainer):
             watched.append(self._everywhere(tf.reduce_sum([tf.reduce_sum(one * one) for one in gradients])))
         with tf.control_dependencies([tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(watched)), [NOT_FINITE])]):
             gradients = [tf.identity(one) for one in gradients]
+            self.global_step.assign_add(1)
         self.optimizer.apply_gradients(list(zip(gradients, self.model.trainable_variables, strict=True)))
-        self.global_step.assign_add(1)
 
     def _gradients(
         self, images: tf.Tensor, targets: tuple[tf.Tensor, tf.Tensor], positives: tf.Tensor

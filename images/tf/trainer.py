@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import sys
 import time
 from importlib import metadata
+from typing import NoReturn
 
 import device
 import orbit
@@ -27,7 +30,7 @@ from official.core.config_definitions import ExperimentConfig
 from pictures import Pictures
 
 from isomer import training
-from isomer.errors import EXIT_INTERRUPTED, UserError
+from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from isomer.progress import say
 from isomer.stream import Stream
 from isomer.training import LOG_STEPS, TrainLog
@@ -58,13 +61,19 @@ def train(job: Job) -> None:
         raise room.too_small(job, training_.learner) from error
     except tf.errors.InvalidArgumentError as error:
         raise training_.explained(error) from error
-    except LOST as error:
+    except LOST:
         if job.place.workers == 1:
             raise
-        raise UserError(
-            "another process of this run has ended or cannot be reached, so this one stopped too: the same command "
-            "goes on from the last checkpoint"
-        ) from error
+        say_and_leave(
+            "error: another process of this run has ended or cannot be reached, so this one stopped too: the same "
+            "command goes on from the last checkpoint"
+        )
+
+
+def say_and_leave(text: str) -> NoReturn:
+    """End the process at once: TensorFlow's server would first wait half a minute for the one that is gone."""
+    print(text, file=sys.stderr, flush=True)
+    os._exit(EXIT_USAGE)
 
 
 class Training:
