@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from typing import Literal
 
 import device
 import exhaustion
@@ -119,10 +120,10 @@ def _finish(job: Job, trainer: lightning.Trainer, watch: Watch, where: torch.dev
     finish(job.run, trainer.global_step, watch.best_weights, watch.metrics, device=str(where), versions=versions)
 
 
-def _logger(job: Job, done: int) -> Logger | None:
-    """Where the curves go besides metrics.jsonl."""
+def _logger(job: Job, done: int) -> Logger | Literal[False]:
+    """TensorBoard's writer where the curves are to go there; MLflow's is the log's own."""
     if job.options.logger != "tensorboard":
-        return None
+        return False  # None would be Lightning's own, in the folder that the command runs in
     return TensorBoardLogger(job.run.path, name=job.run.tensorboard.name, version="", purge_step=done)
 
 

@@ -44,7 +44,8 @@ def history(run: RunFolder, key: str) -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in found]
 
 
-def test_a_training_is_in_the_store(image):
+def test_a_training_is_in_the_store(image, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     output = image.run("train", *SETTINGS, "--run", "tracked", "--steps", "10", "--logger", "mlflow")
     run = image.folder("tracked")
     assert "mlflow" not in output.lower()
@@ -57,6 +58,7 @@ def test_a_training_is_in_the_store(image):
     assert found.data.metrics["val/per_class/square/boxes"] == val["per_class"]["square"]["boxes"]
     assert found.data.metrics["train/loss"] == pytest.approx(run.metrics()[-2]["loss"])
     assert not any(run.tensorboard.rglob("events.out.tfevents*"))
+    assert list(tmp_path.iterdir()) == [], "a container's own folders cannot be written"
 
 
 def test_goes_on_where_it_was(run):
