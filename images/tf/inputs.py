@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import augment
 import numpy as np
+import quiet
 import recipe
 import tensorflow as tf
 from pictures import Pictures
@@ -34,6 +35,9 @@ class Batches:
         """`batch` is the number of pictures of a step over all processes, `kind` as --augment."""
         self.pictures, self.anchors, self.stream, self.batch = pictures, anchors, stream, batch
         self.kind, self.workers = kind, max(workers, 1)
+        size = anchors.size
+        with tf.device("CPU"), quiet.hushed():  # XLA says that it compiles
+            augment.relit(tf.zeros([size, size, 3]), tf.eye(3), 0.0, False)
 
     def after(self, step: int, context: tf.distribute.InputContext | None = None) -> tf.data.Dataset:
         """The batches that come after `step` steps, for one of the processes that divide each step among them.
@@ -71,9 +75,11 @@ class Batches:
         data = self.pictures.load(index)
         if self.kind == "ssd":
             data = augment.place(data, seed, self.anchors.size)
-        if self.kind != "none":
-            data = augment.mirror(augment.relight(data, seed), seed)
-        return normalise(data["image"]), self.anchors.assign(data["boxes"], data["classes"])
+        if self.kind == "none":
+            data["image"] = normalise(data["image"])
+        else:
+            data = augment.light(data, seed)
+        return data["image"], self.anchors.assign(data["boxes"], data["classes"])
 
     def names(self, step: int) -> list[str]:
         """File names of the pictures of a step, from 1, over all processes."""

@@ -6,6 +6,7 @@ import augment
 import numpy as np
 import pytest
 import tensorflow as tf
+from recipe import MEAN, STD
 
 SIZE = 96
 
@@ -37,16 +38,29 @@ def seen(image: np.ndarray, channel: int) -> np.ndarray:
     return np.array([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1])
 
 
+def light(data: dict[str, tf.Tensor], number: int) -> dict[str, np.ndarray]:
+    """What `light` makes, its image as grey levels again."""
+    found = {key: value.numpy() for key, value in augment.light(data, seed(number)).items()}
+    return found | {"image": found["image"] * STD + MEAN}
+
+
 def test_mirrored():
     data = picture(BOXES)
+    data["image"] = augment.resize(data["image"], 120, 120)
     turned = set()
     for number in range(20):
-        found = augment.mirror(data, seed(number))
+        found = light(data, number)
         turned.add(bool((found["boxes"][0] != data["boxes"][0]).numpy().any()))
         for channel in range(2):
-            corners = found["boxes"].numpy()[channel] * (120, 160, 120, 160)
-            np.testing.assert_allclose(seen(found["image"].numpy(), channel), corners, atol=1)
+            assert_at(found["image"], channel, found["boxes"][channel] * 120)
     assert turned == {True, False}
+
+
+def assert_at(image: np.ndarray, channel: int, corners: np.ndarray) -> None:
+    """Within its box a channel is brighter than the others, elsewhere it is not."""
+    others = image[..., [other for other in range(3) if other != channel]].max(axis=-1)
+    rows, columns = np.nonzero(image[..., channel] > others + 20)
+    np.testing.assert_allclose([rows.min(), columns.min(), rows.max() + 1, columns.max() + 1], corners, atol=2)
 
 
 def test_placed_boxes_are_where_the_pixels_are():
@@ -76,15 +90,20 @@ def test_a_picture_without_boxes_may_be_cropped():
         assert np.isfinite(found["image"]).all()
 
 
-def test_other_light_stays_within_grey_levels_and_differs():
+def test_other_light_is_within_grey_levels_and_what_it_says():
     image = tf.random.stateless_uniform([SIZE, SIZE, 3], [0, 1], 0, 255)
-    lit = [augment.relight({"image": image}, seed(number))["image"].numpy() for number in range(20)]
-    assert all(one.min() >= 0 and one.max() <= 255 for one in lit)
-    means = [one.mean() for one in lit]
+    mix, level = np.random.default_rng(0).uniform(-0.5, 1, (3, 3)).astype(np.float32), 20.0
+    for mirrored in (False, True):
+        expected = np.clip(image.numpy() @ mix + level, 0, 255)
+        expected = expected[:, ::-1] if mirrored else expected
+        found = augment.relit(image, mix, level, mirrored)
+        np.testing.assert_allclose(found, (expected - MEAN) / STD, atol=1e-4)
+    data = {"image": image, "boxes": tf.zeros([0, 4]), "classes": tf.zeros([0], tf.int32)}
+    means = [light(data, number)["image"].mean() for number in range(20)]
     assert max(means) - min(means) > 20
 
 
-@pytest.mark.parametrize("what", [augment.mirror, augment.relight, lambda data, one: augment.place(data, one, SIZE)])
+@pytest.mark.parametrize("what", [augment.light, lambda data, one: augment.place(data, one, SIZE)])
 def test_the_same_seed_does_the_same(what):
     data = picture(BOXES)
     data["image"] = augment.resize(data["image"], SIZE, SIZE)
