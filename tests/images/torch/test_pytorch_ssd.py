@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import onnx
 import pytest
 import pytorch_ssd_layouts as layouts
 import torch
 import torchvision
 from models import mb1_ssd, mb2_ssd_lite, sq_ssd_lite, ultra_light, vgg16_ssd
+from onnx.reference import ReferenceEvaluator
 
 from isomer.errors import UserError
+from isomer.graph.versions import to_contract
 
 NETWORKS = {
     "mb1-ssd": mb1_ssd.Model,
@@ -169,3 +172,17 @@ def _priors(specs, size: int) -> np.ndarray:
                     priors.append([x, y, least / size * root, least / size / root])
                     priors.append([x, y, least / size / root, least / size * root])
     return np.clip(priors, 0, 1)
+
+
+def test_what_its_makers_exported_computes_the_same(cases):
+    """The Ultra-Light detector's published weights and its published ONNX file: scores and corners of every anchor."""
+    folder = cases / "models" / "pytorch-ssd-ultralight-face"
+    network = ultra_light.Rfb((240, 320), 1)
+    network.load_state_dict(torch.load(folder / "version-RFB-320.pth", map_location="cpu", weights_only=True))
+    images = torch.randn(1, 3, 240, 320, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        boxes, scores = network.eval().decode(network(images))
+    theirs = ReferenceEvaluator(to_contract(onnx.load(folder / "version-RFB-320.onnx")))
+    expected = theirs.run(["scores", "boxes"], {theirs.input_names[0]: images.numpy()})
+    np.testing.assert_allclose(scores.numpy(), expected[0][..., 1:], atol=1e-5)
+    np.testing.assert_allclose(boxes.numpy(), expected[1], atol=1e-5)
