@@ -19,6 +19,7 @@ from isomer.dataset import canonical
 from isomer.errors import UserError, run_main
 from isomer.flags import Convert, parse
 from isomer.run import RunFolder
+from isomer.session import CONVERTED
 from isomer.volume import Volume, check_name
 
 WORDS = {
@@ -81,8 +82,9 @@ def identify(volume: Volume, options: Convert) -> Source:
     for key, value in about.items():
         progress.say(f"  {key:9} {value if isinstance(value, str) else ', '.join(map(str, value))}")
     run.path.mkdir(parents=True, exist_ok=True)
-    config = {"framework": found.image, "data": options.data, "converted": True, "dataset_sha256": sha256}
-    files.write_json(run.path / "config.json", config)
+    config = {"framework": found.image, "model": path.name, "data": options.data, "dataset_sha256": sha256}
+    files.write_json(run.path / "config.json", {**config, "converted": True})
+    run.update(run=name, state=CONVERTED)
     source.write(run, found)
     return found
 

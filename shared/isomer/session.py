@@ -11,6 +11,7 @@ from isomer.run import RunFolder
 
 LOCK = ".lock"  # in the run's folder; the lock on it ends with its process, whatever ended that
 RUNNING, INTERRUPTED, FAILED, DONE = "running", "interrupted", "failed", "done"
+CONVERTED = "converted"  # never trained here: a model made elsewhere
 
 
 class Session:
@@ -52,9 +53,10 @@ class Session:
 
 
 def state(run: RunFolder) -> str:
-    """What becomes of a run: `running`, `interrupted` (asked to stop, or killed), `failed`, `done`."""
+    """What becomes of a run: `running`, `interrupted` (asked to stop, or killed), `failed`, `done`; or
+    `converted`."""
     said = run.record().get("state", INTERRUPTED)
-    if said in (DONE, FAILED):
+    if said in (DONE, FAILED, CONVERTED):
         return said
     return RUNNING if _is_locked(run) else INTERRUPTED
 

@@ -24,7 +24,7 @@ class Summary:
     """One line of the list.
 
     Attributes:
-        state: running, interrupted, failed, done; unreadable where its files are damaged.
+        state: running, interrupted, failed, done, converted; unreadable where its files are damaged.
         steps, planned_steps: done, and in all.
         mAP, AP50, best_step: of the best evaluation of the val split.
         seconds: of training and evaluating, without the time in which it was interrupted.
@@ -62,7 +62,7 @@ def run(given: Parsed) -> None:
 
 
 def folders(volume: Volume) -> list[RunFolder]:
-    """All training runs, by name."""
+    """All runs, by name."""
     return [RunFolder(path.parent) for path in sorted(volume.runs.glob("[!.]*/config.json"))]
 
 
@@ -116,7 +116,7 @@ def one(volume: Volume, name: str) -> dict[str, Any]:
         "training": [line for line in lines if line["split"] == "train"],
         "evaluations": [line for line in lines if line["split"] == "val"],
         "checkpoints": {str(path.relative_to(run.path)): path.stat().st_size for path in files},
-        "exported": run.core_onnx.is_file(),
+        "exported": run.core_onnx.is_file() or run.whole_onnx.is_file(),
         "gate": gate.get("passed"),
         "folder": str(run.path),
     }
@@ -131,7 +131,7 @@ def _list(found: list[Summary]) -> None:
             item.dataset or "",
             item.framework or "",
             item.model or "",
-            f"{item.steps}/{item.planned_steps or '?'}",
+            "" if item.state == session.CONVERTED else f"{item.steps}/{item.planned_steps or '?'}",
             tables.figure(item.mAP),
             tables.figure(item.AP50),
             clock(item.seconds),

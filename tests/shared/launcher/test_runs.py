@@ -44,6 +44,18 @@ def listed(capsys) -> dict[str, dict]:
     return {item["run"]: item for item in json.loads(capsys.readouterr().out)}
 
 
+def test_a_converted_model_was_never_trained(make, capsys):
+    run = make("face")
+    config = {"framework": "onnx", "model": "face.onnx", "data": None, "converted": True}
+    (run.path / "config.json").write_text(json.dumps(config))
+    run.update(state="converted")
+    found = listed(capsys)["face"]
+    assert (found["state"], found["model"], found["mAP"]) == ("converted", "face.onnx", None)
+    call("runs")
+    assert "0/" not in capsys.readouterr().out
+    call("runs", run="face")
+
+
 def test_states(make, capsys):
     make("done", 0.1, 0.3, 0.2, None, planned_steps=40)
     make("failed", 0.1, planned_steps=40).update(state="failed", problem="out of memory")
