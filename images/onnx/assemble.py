@@ -24,9 +24,10 @@ def main() -> None:
     typed = flags.given(Assemble, parser, flags.arguments(None))
     options = Assemble(**typed)
     run = find_run(Volume.from_environment(), options)
-    if options.profile:
-        options = for_client(typed, load_exported(run).classes)
-    write(run, options)
+    made = load_exported(run)
+    own = made.provenance.get(contract.ORIGINAL_IOU)
+    typed = {"iou_threshold": float(own), **typed} if own else typed
+    write(run, for_client(typed, made.classes) if options.profile else Assemble(**typed))
 
 
 def for_client(typed: dict[str, Any], classes: tuple[str, ...]) -> Assemble:

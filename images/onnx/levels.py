@@ -85,8 +85,9 @@ def _for_client(model: onnx.ModelProto) -> list[check.Finding]:
 
 
 def limits(model: onnx.ModelProto) -> Limits:
-    """Those of the precision that the model's metadata names."""
-    return LIMITS[check.metadata(model).get("precision", "fp32")]
+    """Those of the precision that the model's metadata names, its own or that of the original it is compared with."""
+    found = check.metadata(model)
+    return LIMITS[found.get(the_contract.ORIGINAL_PRECISION) or found.get("precision", "fp32")]
 
 
 def distance(ours: np.ndarray, theirs: np.ndarray, allowed: Limits) -> float:

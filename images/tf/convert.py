@@ -14,10 +14,13 @@ def main() -> None:
         raise UserError(f"{conversion.source.origin} is opened by the image {conversion.source.image}, not by tf")
 
     import device
-    from converting import making, opening
+    from converting import making, opening, tflite
 
     device.choose("cpu")  # what is compared to 1e-4 is computed where it is most exact
-    making.convert(conversion, opening.open_source(conversion))
+    if conversion.source.kind == "tflite":
+        tflite.convert(conversion)
+    else:
+        making.convert(conversion, opening.open_source(conversion))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ SCORE_THRESHOLD = "score_threshold"  # initializers, so that a tool can change t
 IOU_THRESHOLD = "iou_threshold"
 MAX_DETECTIONS = "max_detections"
 METADATA_PREFIX = "isomer."
+# In the provenance of a converted core: the overlap of its own NMS; "int8" if its own numbers are of 8 bits.
+ORIGINAL_IOU = "original_iou_threshold"
+ORIGINAL_PRECISION = "original_precision"
 COORDINATES = ("half_pixel", "asymmetric", "align_corners")  # of Resize
 
 # Of all anchors the best by their best class go into NMS: bounds the tail's time whatever the anchors' number.

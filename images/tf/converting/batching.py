@@ -41,14 +41,13 @@ def core(original: Original, raw: RawTensors, measured: Measured) -> GraphDef:
     parts = _Parts(original, raw, measured)
     problems = []
     for whole in (False, True):
-        try:
-            with quiet.hushed():
+        with quiet.hushed():
+            try:
                 made = _free(_traced(parts, whole))
                 parts.compare(made)
-        except (NotBatched, ValueError, TypeError, tf.errors.OpError, NotImplementedError) as error:
-            problems.append(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
-            continue
-        return made
+                return made
+            except (NotBatched, ValueError, TypeError, tf.errors.OpError, NotImplementedError) as error:
+                problems.append(str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__)
     raise NotBatched("; ".join(problems))
 
 

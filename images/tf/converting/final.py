@@ -37,7 +37,10 @@ def roles(original: Original, pictures: Sequence[np.ndarray]) -> Roles | None:
     """Which output is what: by its name, else by what comes out of it; None where they are no detections."""
     named = {role: _named(original.outputs, pattern) for role, pattern in NAMES.items()}
     if named["boxes"] and named["scores"] and named["boxes"] is not named["scores"]:
-        return Roles(named["boxes"], named["scores"], named["classes"], named["count"])
+        boxes, scores = original.run([named["boxes"].tensor, named["scores"].tensor], pictures[0])
+        # scores of all classes: not detections, but what they are chosen from
+        is_final = boxes.size == 4 * scores.size
+        return Roles(named["boxes"], named["scores"], named["classes"], named["count"]) if is_final else None
     runs = [original.run([one.tensor for one in original.outputs], picture) for picture in pictures]
     values = [[_row(run[index]) for run in runs] for index in range(len(original.outputs))]
     boxes = [index for index, found in enumerate(values) if all(one.ndim == 2 and one.shape[1] == 4 for one in found)]

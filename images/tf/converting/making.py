@@ -15,7 +15,7 @@ from converting import batching, final, normalisation, onnx_writing, pixels, raw
 from converting.original import Original
 from converting.pixels import Measured
 from converting.raw import RawTensors
-from isomer.contract import CORE_INPUT, Thresholds
+from isomer.contract import CORE_INPUT, ORIGINAL_IOU, Thresholds
 from isomer.converting import Conversion
 from isomer.converting.resizing import place, prepare
 from isomer.errors import UserError
@@ -102,7 +102,7 @@ def _core(
         {batching.BOXES: batching.BOXES, batching.SCORES: batching.SCORES},
     )
     classes = conversion.class_names(found.classes - found.background, original.about.get("classes"))
-    about = {"original_iou_threshold": str(own.iou)} if own and own.iou is not None else {}
+    about = {ORIGINAL_IOU: str(own.iou)} if own and own.iou is not None else {}
     conversion.write_core(
         model.SerializeToString(),
         lambda batch: raw_of(original, cut, batch),
@@ -165,7 +165,7 @@ def compare(
         full_up = len(theirs.scores) == values[roles.scores.tensor].size
         thresholds = Thresholds(max(float(theirs.scores.min()) - SAME_SCORE, 0), iou, MOST)
         missing, more = min(
-            _differences(theirs, suppression.nms(some, scores, thresholds), full_up)
+            differences(theirs, suppression.nms(some, scores, thresholds), full_up)
             for some in (np.clip(boxes, 0, 1), boxes)
         )
         if missing or more:
@@ -177,7 +177,7 @@ def compare(
     return None
 
 
-def _differences(theirs: Detections, ours: Detections, full_up: bool) -> tuple[int, int]:
+def differences(theirs: Detections, ours: Detections, full_up: bool) -> tuple[int, int]:
     """How many of their detections are not among ours, and, unless their list is full, of ours not among theirs."""
     certain = ours.scores > theirs.scores.min() + SAME_SCORE
     more = 0 if full_up else int(certain.sum()) - _matched(ours, theirs, certain)

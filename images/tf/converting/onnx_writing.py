@@ -16,6 +16,7 @@ from converting.graphs import full
 from isomer.contract import IR_VERSION, OPSET
 from isomer.converting import failures
 from isomer.converting.failures_tf import TABLE
+from isomer.graph.versions import to_contract
 
 TOOL = f"tf2onnx {tf2onnx.__version__}"
 
@@ -104,6 +105,6 @@ def settle(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     del model.opset_import[:]
     model.opset_import.extend(kept)
     if opset != OPSET:
-        model = onnx.version_converter.convert_version(model, OPSET)
+        return to_contract(model)
     model.ir_version = IR_VERSION
     return model

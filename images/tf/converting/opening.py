@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from converting import frozen, saved_model
+from converting import checkpoint, frozen, keras_file, saved_model
 from converting.original import Original
 from isomer.converting import Conversion
 
@@ -19,4 +19,8 @@ def open_source(conversion: Conversion) -> Original:
             return frozen.open_file(path, options)
         case "saved-model":
             return saved_model.open_folder(path, options)
+        case "keras":
+            return keras_file.open_file(path, options)
+        case "tf1-checkpoint":
+            return checkpoint.open_prefix(path, options)
     raise AssertionError(conversion.source.kind)

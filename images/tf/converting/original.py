@@ -56,7 +56,10 @@ class Original:
         made = tf.Graph()
         with made.as_default():
             tf.import_graph_def(self.definition, name="")
-        return tf.compat.v1.Session(graph=made)
+        # as it stands: what is asked of it differs each time, and rewriting it takes longer than running it
+        config = tf.compat.v1.ConfigProto()
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        return tf.compat.v1.Session(graph=made, config=config)
 
     @property
     def encoded(self) -> bool:

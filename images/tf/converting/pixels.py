@@ -68,14 +68,14 @@ def measure(original: Original, ends: Sequence[str]) -> Measured | None:
     for index in reversed(range(len(tensors))):
         found = [run[index] for run in runs]
         layout = _layout(found)
-        if layout is None or not constant_around(original, tensors[index], ends):
+        if layout is None:
             continue
         maps = [np.moveaxis(one[0], 0, -1) if layout == "NCHW" else one[0] for one in found]
         if len({one.shape for one in maps}) > 1:
             continue
         for way in WAYS[:1] if maps[0].shape[:2] == sizes[0] and fixed else WAYS:
             fitted = _fit(pictures, maps, way)
-            if fitted is not None:
+            if fitted is not None and constant_around(original, tensors[index], ends):
                 mean, std, channels, resize = fitted
                 return Measured(tensors[index], layout, *maps[0].shape[:2], mean, std, channels, resize)
     return None

@@ -89,7 +89,7 @@ def choose(found: Sequence[Port], wanted: str | None, made: tf.Graph) -> Port:
     if not found:
         raise UserError("the graph has no input (no placeholder): name the tensor that takes pictures with --inputs")
     say(f"inputs: {listed(found)}")
-    pictures = [one for one in found if _takes_pictures(one)]
+    pictures = [one for one in found if _takes_pixels(one)] or [one for one in found if _takes_files(one)]
     if len(pictures) == 1:
         return pictures[0]
     if not pictures and len(found) == 1:
@@ -141,9 +141,11 @@ def _of_loop(one: Port) -> bool:
     return one.shape == () and one.dtype == "int32" and "while/" in one.name
 
 
-def _takes_pictures(one: Port) -> bool:
-    if one.dtype == "string":
-        return one.shape is None or len(one.shape) <= 1
+def _takes_files(one: Port) -> bool:
+    return one.dtype == "string" and (one.shape is None or len(one.shape) <= 1)
+
+
+def _takes_pixels(one: Port) -> bool:
     if one.dtype not in ("uint8", "float32", "float16", "int8", "int32"):
         return False
     return one.shape is None or (len(one.shape) in (3, 4) and (3 in one.shape or one.shape[-1] is None))

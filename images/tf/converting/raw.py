@@ -47,36 +47,61 @@ def find(original: Original, outputs: Sequence[str], pictures: Sequence[np.ndarr
     tensors = candidates(original, outputs)
     runs = [original.run(tensors, picture) for picture in pictures]
     values = {name: [run[index] for run in runs] for index, name in enumerate(tensors)}
-    boxes: dict[int, str] = {}
-    for name, found in values.items():
-        anchors = _anchors(found, 4)
-        if anchors and all(_are_boxes(one.reshape(-1, 4)) for one in found):
-            boxes[anchors] = name
-    scores: dict[int, tuple[int, str]] = {}
-    for name, found in values.items():
-        anchors = _anchors(found, None)
-        if anchors not in boxes or not all(_are_scores(one) for one in found):
+    boxes = {name: found for name, found in values.items() if _anchors(found, 4) and all(map(_are_boxes, found))}
+    scores = {name: found for name, found in values.items() if _anchors(found, None) and all(map(_are_scores, found))}
+    for anchors in sorted({_anchors(found, 4) for found in boxes.values()}, reverse=True):
+        pair = _pair(
+            original.graph,
+            [name for name, found in boxes.items() if _anchors(found, 4) == anchors],
+            {name: found[0].shape[-1] for name, found in scores.items() if _anchors(found, None) == anchors},
+        )
+        if pair is None:
             continue
-        # coordinates may be numbers from 0 to 1 too
-        if split(name)[0] in original.graph.before([split(boxes[anchors])[0]]):
-            continue
-        columns = found[0].shape[-1]
-        # of one class each, where scores of all classes are known: slices for an NMS class by class
-        if columns > 1 or scores.get(anchors, (1, ""))[0] == 1:
-            scores[anchors] = (columns, name)
-    both = sorted(count for count in boxes.keys() & scores.keys() if boxes[count] != scores[count][1])
-    if not both:
-        return None
-    anchors = both[-1]
-    columns, name = scores[anchors]
-    return RawTensors(
-        boxes[anchors],
-        name,
-        anchors,
-        columns,
-        background=columns > 1 and all(_sum_to_one(one) for one in values[name]),
-        pixels=any(np.abs(one).max() > FRACTIONS for one in values[boxes[anchors]]),
-    )
+        box, score = pair
+        later = original.graph.after([split(score)[0]])
+        singles = [found for name, found in scores.items() if split(name)[0] in later and found[0].size == anchors]
+        return RawTensors(
+            box,
+            score,
+            anchors,
+            values[score][0].shape[-1],
+            background=_has_background(values[score], singles),
+            pixels=any(np.abs(one).max() > FRACTIONS for one in values[box]),
+        )
+    return None
+
+
+def _pair(graph: Graph, boxes: Sequence[str], scores: dict[str, int]) -> tuple[str, str] | None:
+    """The latest scores, those of all classes before those of one, and the latest boxes that do not depend on them.
+
+    Coordinates may be numbers from 0 to 1 too, but boxes depend on them; and boxes that were masked by their scores
+    are those of one class.
+    """
+    wide, narrow = ([name for name, columns in scores.items() if (columns > 1) is wanted] for wanted in (True, False))
+    for score in [*wide[::-1], *narrow[::-1]]:
+        later = graph.after([split(score)[0]])
+        before = graph.before([split(score)[0]])
+        for box in reversed(boxes):
+            if box != score and split(box)[0] not in later | before:
+                return box, score
+    return None
+
+
+def _has_background(scores: Sequence[np.ndarray], singles: Sequence[Sequence[np.ndarray]]) -> bool:
+    """The first column is a background's: all rows sum to one, or an NMS class by class takes all columns but that."""
+    columns = scores[0].shape[-1]
+    if columns == 1:
+        return False
+    tables = [one.reshape(-1, columns) for one in scores]
+    taken = {
+        column
+        for single in singles
+        for column in range(columns)
+        if all(np.array_equal(one.reshape(-1), table[:, column]) for one, table in zip(single, tables, strict=True))
+    }
+    if taken:
+        return 0 not in taken
+    return all(float(np.abs(table.sum(axis=1) - 1).max()) < 1e-4 for table in tables)
 
 
 def candidates(original: Original, outputs: Sequence[str]) -> list[str]:
@@ -121,6 +146,7 @@ def _anchors(values: Sequence[np.ndarray], columns: int | None) -> int | None:
 
 def _are_boxes(values: np.ndarray) -> bool:
     """Rows are corners, the first before the second (rounding, and sizes of zero, allowed), and not all the same."""
+    values = values.reshape(-1, 4)
     if not np.isfinite(values).all() or np.ptp(values) == 0:
         return False
     slack = 1e-4 * max(1.0, float(np.abs(values).max()))
@@ -129,7 +155,3 @@ def _are_boxes(values: np.ndarray) -> bool:
 
 def _are_scores(values: np.ndarray) -> bool:
     return bool(np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1 + 1e-6)
-
-
-def _sum_to_one(values: np.ndarray) -> bool:
-    return bool(np.abs(values.reshape(-1, values.shape[-1]).sum(axis=1) - 1).max() < 1e-4)

@@ -119,39 +119,120 @@ def ssd(
         old: with TensorFlow 1's loops.
         nms: with the post-processing; else it ends in boxes and scores of all anchors.
     """
-    weights = Weights()
     with old_control_flow(old), tf.Graph().as_default() as graph:
-        sides = list(size) if fixed else [None, None]
-        images = v1.placeholder(dtype, [batch, *sides, 3], name="image_tensor")
-        x = tf.cast(images, tf.float32, name="ToFloat")
-        with v1.name_scope("Preprocessor"):
-            if not fixed:
-                x = tf.map_fn(lambda one: v1.image.resize_images(one, size), x)
-                x = tf.ensure_shape(x, [batch, *size, 3])
-            x = tf.subtract(tf.multiply(2 / 255, x), 1.0, name="sub")
-        encodings, logits = network(x, weights, batch)
-        with v1.name_scope("Postprocessor"):
-            count = tf.shape(encodings)[0] if batch is None else batch
-            tiled = tf.reshape(tf.tile(anchors(*size)[None], [count, 1, 1]), [-1, 4])
-            with v1.name_scope("Decode"):
-                flat = decode(tf.reshape(encodings, [-1, 4]), tiled)
-            boxes = tf.expand_dims(tf.reshape(flat, [count, len(anchors(*size)), 4]), 2)
-            scores = tf.sigmoid(logits, name="convert_scores")[:, :, 1:]
-            if nms:
-                with v1.name_scope("BatchMultiClassNonMaxSuppression"):
-                    types = (tf.float32,) * 4
-                    found = tf.map_fn(lambda one: suppress(one[0][:, 0], one[1]), (boxes, scores), types)
-        if nms:
-            tf.identity(found[0], "detection_boxes")
-            tf.identity(found[1], "detection_scores")
-            tf.add(found[2], 1.0, "detection_classes")
-            tf.identity(found[3], "num_detections")
-        else:
-            tf.identity(boxes, "raw_detection_boxes")
-            tf.identity(scores, "raw_detection_scores")
+        finish(Weights(), size, fixed=fixed, batch=batch, dtype=dtype, nms=nms)
     return graph.as_graph_def()
+
+
+def finish(weights: Callable, size: tuple[int, int], *, fixed: bool, batch: int | None, dtype: str, nms: bool) -> None:
+    """The detector in the graph that is the default one."""
+    sides = list(size) if fixed else [None, None]
+    images = v1.placeholder(dtype, [batch, *sides, 3], name="image_tensor")
+    x = tf.cast(images, tf.float32, name="ToFloat")
+    with v1.name_scope("Preprocessor"):
+        if not fixed:
+            x = tf.map_fn(lambda one: v1.image.resize_images(one, size), x)
+            x = tf.ensure_shape(x, [batch, *size, 3])
+        x = tf.subtract(tf.multiply(2 / 255, x), 1.0, name="sub")
+    encodings, logits = network(x, weights, batch)
+    with v1.name_scope("Postprocessor"):
+        count = tf.shape(encodings)[0] if batch is None else batch
+        known = anchors(*size)
+        tiled = tf.reshape(tf.tile(known[None], [count, 1, 1]), [-1, 4])
+        with v1.name_scope("Decode"):
+            flat = decode(tf.reshape(encodings, [-1, 4]), tiled)
+        boxes = tf.expand_dims(tf.reshape(flat, [count, len(known), 4]), 2)
+        scores = tf.sigmoid(logits, name="convert_scores")[:, :, 1:]
+        if nms:
+            with v1.name_scope("BatchMultiClassNonMaxSuppression"):
+                types = (tf.float32,) * 4
+                found = tf.map_fn(lambda one: suppress(one[0][:, 0], one[1]), (boxes, scores), types)
+    if nms:
+        tf.identity(found[0], "detection_boxes")
+        tf.identity(found[1], "detection_scores")
+        tf.add(found[2], 1.0, "detection_classes")
+        tf.identity(found[3], "num_detections")
+    else:
+        tf.identity(boxes, "raw_detection_boxes")
+        tf.identity(scores, "raw_detection_scores")
 
 
 def write(definition: tf.compat.v1.GraphDef, path: Path) -> Path:
     path.write_bytes(definition.SerializeToString())
     return path
+
+
+def checkpoint(folder: Path, size: tuple[int, int] = (64, 96)) -> Path:
+    """The same network with variables, saved by a Saver: the checkpoint's prefix."""
+    with old_control_flow(True), tf.Graph().as_default(), v1.Session() as session:
+        weights = Weights()
+
+        def variable(name: str, *shape: int, scale: float | None = None) -> tf.Tensor:
+            return v1.get_variable(name.replace("/", "_"), initializer=weights(name, *shape, scale=scale))
+
+        with v1.variable_scope("ssd", use_resource=False):
+            finish(variable, size, fixed=True, batch=1, dtype="uint8", nms=True)
+        session.run(v1.global_variables_initializer())
+        return Path(v1.train.Saver().save(session, str(folder / "model.ckpt"), global_step=100))
+
+
+class Detector(tf.Module):
+    """A SavedModel's module as TensorFlow 2's exporters write it: uint8 [n, ?, ?, 3] to detections in a dictionary.
+
+    Args:
+        combined: by tf.image.combined_non_max_suppression, else by a loop over pictures.
+    """
+
+    def __init__(self, size: tuple[int, int] = (64, 96), batch: int | None = 1, combined: bool = True) -> None:
+        super().__init__()
+        self.size, self.batch, self.combined = size, batch, combined
+        self.variables_by_name: dict[str, tf.Variable] = {}
+        numbers = Weights()
+
+        def variable(name: str, *shape: int, scale: float | None = None) -> tf.Variable:
+            if name not in self.variables_by_name:
+                self.variables_by_name[name] = tf.Variable(numbers(name, *shape, scale=scale), name=name)
+            return self.variables_by_name[name]
+
+        self.weights = variable
+        self.call = tf.function(
+            self._call, input_signature=[tf.TensorSpec([batch, None, None, 3], tf.uint8, name="input_tensor")]
+        )
+
+    def _call(self, input_tensor: tf.Tensor) -> dict[str, tf.Tensor]:
+        def prepare(one: tf.Tensor) -> tf.Tensor:
+            return tf.image.resize(tf.cast(one, tf.float32), self.size)
+
+        images = tf.map_fn(prepare, input_tensor, fn_output_signature=tf.float32)
+        images = tf.ensure_shape(images, [self.batch, *self.size, 3]) / 127.5 - 1
+        encodings, logits = network(images, self.weights, self.batch)
+        count = tf.shape(encodings)[0] if self.batch is None else self.batch
+        known = anchors(*self.size)
+        tiled = tf.reshape(tf.tile(known[None], [count, 1, 1]), [-1, 4])
+        boxes = tf.reshape(decode(tf.reshape(encodings, [-1, 4]), tiled), [count, len(known), 4])
+        scores = tf.sigmoid(logits)[..., 1:]
+        if self.combined:
+            names = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
+            found = tf.image.combined_non_max_suppression(
+                boxes[:, :, None], scores, MOST, MOST, IOU, SCORE, clip_boxes=True
+            )
+            found = dict(zip(names, found, strict=True))
+            found["detection_classes"] += 1
+            return found
+        types = (tf.float32,) * 4
+        boxes_of, scores_of, classes, number = tf.map_fn(lambda one: suppress(*one), (boxes, scores), types)
+        return {
+            "detection_boxes": boxes_of,
+            "detection_scores": scores_of,
+            "detection_classes": classes + 1,
+            "num_detections": number,
+            "raw_detection_boxes": boxes,
+            "raw_detection_scores": tf.sigmoid(logits),
+        }
+
+
+def saved_model(folder: Path, **options) -> Path:
+    module = Detector(**options)
+    module.call.get_concrete_function()
+    tf.saved_model.save(module, str(folder), signatures=module.call)
+    return folder
