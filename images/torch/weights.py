@@ -14,8 +14,8 @@ from models.base import Detector
 from torch import Tensor
 
 from isomer.catalogue import Model
-from isomer.dataset.source import some
 from isomer.errors import UserError
+from isomer.fitting import about_classes, shared_classes
 from isomer.predicting import Names
 from isomer.pretrained import Weights
 from isomer.progress import say
@@ -35,7 +35,7 @@ def load(detector: Detector, weights: Weights, classes: tuple[str, ...]) -> dict
         UserError: the file cannot be read, or nothing of it fits.
     """
     found = fitting.read(weights.path, detector, published=weights.published is not None)
-    shared = _shared(detector, found, classes)
+    shared = shared_classes(found.names, found.columns - detector.background, classes)
     fit = fitting.fit(detector, found, shared)
     if len(fit.whole) + len(fit.cut) < LEAST_SHARE * fit.total:
         alike = f"{len(fit.whole)} of {fit.total} tensors"
@@ -48,7 +48,7 @@ def load(detector: Detector, weights: Weights, classes: tuple[str, ...]) -> dict
     if published and not facts["sha256"].startswith(published):
         say(f"{weights.path.name} is not the published file: its sha256 does not begin with {published}")
     if found.columns:
-        say(_classes(found, classes, kept))
+        say(about_classes(found.names, classes, shared))
     counts = {"loaded": len(fit.whole), "cut": len(fit.cut), "new": len(fit.absent) + len(fit.differing)}
     return {**facts, **counts, "unused": fit.unused, "classes_kept": kept}
 
@@ -81,14 +81,6 @@ def as_published(weights: Weights, model: Model) -> tuple[Names, Detector]:
     return found.names, detector
 
 
-def _shared(detector: Detector, found: Found, classes: tuple[str, ...]) -> dict[int, int]:
-    """Our classes' indices to theirs, by name; where the file tells none but has as many columns, in their order."""
-    if found.names is None:
-        return {index: index for index in range(len(classes))} if found.columns == detector.columns else {}
-    theirs = {name.casefold(): index for index, name in enumerate(found.names) if name}
-    return {own: theirs[name.casefold()] for own, name in enumerate(classes) if name.casefold() in theirs}
-
-
 def _counts(detector: Detector, found: Found, fit: Fit) -> str:
     parts = [f"loaded {len(fit.whole)} of {fit.total} tensors"]
     if fit.cut:
@@ -100,19 +92,6 @@ def _counts(detector: Detector, found: Found, fit: Fit) -> str:
     if fit.absent:
         parts.append(f"{len(fit.absent)} are not in the file and are new (from {fit.absent[0]})")
     return "; ".join([*parts, f"{fit.unused} unused"])
-
-
-def _classes(found: Found, classes: tuple[str, ...], kept: list[str]) -> str:
-    """How the classes that the weights know and the dataset's go together."""
-    if found.names is None:
-        taken = f"taken to be the dataset's {len(classes)}" if kept else f"all {len(classes)} of the dataset are new"
-        return f"the file does not say which classes it knows: {taken}"
-    known = [name for name in found.names if name]
-    new = [name for name in classes if name not in kept]
-    if not new and len(known) == len(classes):
-        return f"the weights know the dataset's classes: {some(kept, 10)}"
-    said = [f"the weights know {len(known)} classes, the dataset has {len(classes)}"]
-    return "; ".join(said + [f"kept: {some(kept, 10)}"] * bool(kept) + [f"new: {some(new, 10)}"] * bool(new))
 
 
 def _differences(detector: Detector, found: Found, fit: Fit) -> str:

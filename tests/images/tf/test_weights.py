@@ -92,7 +92,7 @@ def test_the_model_gardens_checkpoint_gives_its_own_outputs(name, tmp_path):
     for theirs, mine in zip(stock.maps(model, images), stock.maps(ours.model, images), strict=True):
         for level, value in theirs.items():
             assert np.ptp(value[1] - value[0]) > 0, "the outputs do not depend on the pictures"
-            np.testing.assert_allclose(mine[level], value, atol=1e-5 * np.abs(value).max())
+            np.testing.assert_allclose(mine[level], value, atol=1e-4 * np.abs(value).max())
 
 
 def test_every_tensor_is_its_namesake(mobile):
