@@ -17,8 +17,9 @@ from converting import checkpoint, from_checkpoint, networks
 from onnx.reference import ReferenceEvaluator
 from torchvision.models.detection import ssdlite320_mobilenet_v3_large
 
-from isomer import files
+from isomer import catalogue, files
 from isomer.converting import names
+from isomer.dataset import canonical
 from isomer.errors import UserError
 from isomer.run import RunFolder
 
@@ -125,3 +126,28 @@ def test_the_scripts_import_no_torch_before_the_source_is_read(volume, tmp_path)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "unknown run 'none'" in done.stdout
+
+
+def test_a_published_file_has_cocos_names(volume, tmp_path, exported, monkeypatch):
+    theirs = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=91)
+    path = save(theirs.state_dict(), tmp_path / "ssdlite.pth")
+    (tmp_path / "labels.txt").write_text("something\nelse\n")
+    begins = catalogue.load(Path(from_checkpoint.__file__).parents[1])["ssdlite320_mobilenet_v3_large"].weights["coco"]
+    sha256_of_file = files.sha256_of_file
+    monkeypatch.setattr(
+        files, "sha256_of_file", lambda one: begins.sha256 + "0" * 56 if one == path else sha256_of_file(one)
+    )
+    core = core_of(convert(volume, path, "--size", "96"))
+    assert (core.classes[0], core.classes[89], len(core.classes)) == ("person", "toothbrush", 90)
+    monkeypatch.undo()
+
+
+def test_a_checkpoint_in_the_folder_of_its_run(volume, tmp_path, exported):
+    canonical.write(volume.datasets / "tiny", ("square",), {"train": ()}, {"source": "none"})
+    run = volume.runs / "trained"
+    (run / "checkpoints").mkdir(parents=True)
+    files.write_json(run / "config.json", {"framework": "torch", "data": "tiny", "size": 128, "model": "mb1_ssd"})
+    state = {f"detector.{key}": tensor for key, tensor in models.build("mb1_ssd", 128, 1).state_dict().items()}
+    path = save({"state_dict": state, "global_step": 3}, run / "checkpoints" / "step-00000003.ckpt")
+    core = core_of(convert(volume, path))
+    assert (core.architecture, core.height, core.classes) == ("mb1_ssd", 128, ("square",))
