@@ -39,10 +39,13 @@ def of_all(
         boxes, scores = seen[given["boxes"]], seen[given["scores"]]
         if "classes" in given or (scores.values.size * 4 == boxes.values.size and scores.arrays[0].ndim < 3):
             return None
-        return of_two(boxes, scores, height, width, names, order, producer)
+        return of_two(boxes, scores, height, width, names, order, producer, decoder)
     pair = _pair(seen)
     if pair:
-        return of_two(*pair, height, width, names, order, producer)
+        return of_two(*pair, height, width, names, order, producer, decoder)
+    levels = _levels(seen, height, width)
+    if levels:
+        return levels
     why: Layout | str | None = None
     for one in seen.values():
         found = of_one(one, height, width, names, decoder if decoder != "none" else None)
@@ -66,6 +69,26 @@ def _pair(seen: dict[str, Seen]) -> tuple[Seen, Seen] | None:
     return None
 
 
+def _levels(seen: dict[str, Seen], height: int, width: int) -> Layout | None:
+    """NanoDet with two outputs for each stride: scores [1, n, C] and distributions [1, n, 4 bins]."""
+    for strides in PYRAMIDS:
+        if len(seen) != 2 * len(strides):
+            continue
+        boxes, scores = [], []
+        for stride in strides:
+            cells = -(-height // stride) * -(-width // stride)
+            rows = [one for one in seen.values() if one.shape == (1, cells, one.shape[-1]) and not one.is_whole]
+            scores += [one for one in rows if _probable(one.values)]
+            boxes += [one for one in rows if one.shape[-1] in (4 * bins for bins in BINS) and one not in scores]
+        columns = {one.shape[-1] for one in scores}, {one.shape[-1] for one in boxes}
+        if len(boxes) == len(scores) == len(strides) and all(len(widths) == 1 for widths in columns):
+            names = tuple(one.name for one in (*boxes, *scores))
+            cells = grid(height, width, strides, 0.0 if len(strides) == 4 else 0.5)
+            classes, bins = columns[0].pop(), columns[1].pop() // 4
+            return Layout(names, "distances", "pixel", classes, cells=cells, bins=bins)
+    return None
+
+
 def of_one(seen: Seen, height: int, width: int, names: int | None, decoder: str | None) -> Layout | str | None:
     """The layout of a single output with boxes and scores; None if it cannot be one, or why it is not clear which.
 
@@ -81,7 +104,7 @@ def of_one(seen: Seen, height: int, width: int, names: int | None, decoder: str 
     anchors, numbers = (columns, rows) if transposed else (rows, columns)
     if numbers < 5 or anchors < LEAST_ANCHORS:
         return None
-    if numbers == 5 and _pyramid(anchors, height, width, 3):
+    if numbers == 5 and not transposed and _pyramid(anchors, height, width, 3):
         return "it has a box and an objectness, but no class: nothing that it could find"
     table = np.concatenate([_table(array, transposed) for array in seen.arrays])
     single = _pyramid(anchors, height, width, 1)
@@ -90,7 +113,7 @@ def of_one(seen: Seen, height: int, width: int, names: int | None, decoder: str 
     if decoder:
         return make.declared(decoder, single, names)
     if triple and numbers >= 6 and not transposed:
-        return make.yolov5()
+        return make.yolov5(names)
     if transposed and (single or anchors >= LEAST_ANCHORS) and _probable(table[:, 4:5]):
         return make.yolov8(names)
     if not single:
@@ -127,7 +150,7 @@ class _Maker:
 
     def declared(self, decoder: str, strides: tuple[int, ...] | None, names: int | None) -> Layout | str:
         if decoder == "yolov5":
-            return self.yolov5()
+            return self.yolov5(names)
         if decoder == "yolov8":
             return self.yolov8(names)
         if decoder in ("yolox", "nanodet") and strides is None:
@@ -143,9 +166,10 @@ class _Maker:
             return self.nanodet(strides, bins)
         return f"--decoder {decoder}: that is for an output of boxes and one of scores, and this is a single one"
 
-    def yolov5(self) -> Layout:
-        """YOLOv3, v5, v6 and v7: a box's centre and size, objectness, classes."""
-        return self._layout("cxcywh", self.unit, self.columns - 5, first_score=5, objectness=4)
+    def yolov5(self, names: int | None = None) -> Layout:
+        """YOLOv3, v5, v6 and v7: a box's centre and size, objectness, classes; masks behind them are left."""
+        classes = names if names and names < self.columns - 5 else self.columns - 5
+        return self._layout("cxcywh", self.unit, classes, first_score=5, objectness=4)
 
     def yolov8(self, names: int | None) -> Layout:
         """YOLOv8 to v12: a box's centre and size, classes; what else is behind them (masks, points) is left."""
@@ -187,9 +211,23 @@ class _Maker:
 
 
 def of_two(
-    boxes: Seen, scores: Seen, height: int, width: int, names: int | None, order: str | None, producer: str
+    boxes: Seen,
+    scores: Seen,
+    height: int,
+    width: int,
+    names: int | None,
+    order: str | None,
+    producer: str,
+    decoder: str | None = None,
 ) -> Layout | str:
-    """The layout of an output of boxes [1, A, 4] and one of scores [1, A, C], or why it is not clear."""
+    """The layout of an output of boxes [1, A, 4] and one of scores [1, A, C], or why it is not clear.
+
+    Args:
+        order: of a box's numbers, as the user says.
+        decoder: likewise: "ssd" for offsets from anchors, "none" for boxes as they stand.
+    """
+    if decoder not in (None, "ssd", "none"):
+        return f"--decoder {decoder}: that is for a single output, and this is one of boxes and one of scores"
     table = boxes.rows(4)
     columns = int(np.prod(scores.shape) // (np.prod(boxes.shape) // 4))
     outputs = (boxes.name, scores.name)
@@ -199,16 +237,25 @@ def of_two(
     unit = "pixel" if np.abs(table).max(initial=0) > 10 else "fraction"
     if order:
         return Layout(outputs, order, unit, classes, **more)
+    if decoder == "ssd":
+        return _offsets(outputs, len(table) // len(boxes.arrays), height, width, classes, more)
     is_corners = ((table[:, 2] >= table[:, 0]) & (table[:, 3] >= table[:, 1])).mean() > 0.97
     if is_corners:
         return Layout(outputs, _axes(table, len(boxes.arrays), producer), unit, classes, **more)
-    if (table[:, 2:] >= 0).mean() > 0.97:
+    if decoder == "none" or (table[:, 2:] >= 0).mean() > 0.97:
         return Layout(outputs, "cxcywh", unit, classes, **more)
-    found = anchors(int(np.prod(boxes.shape) // 4), height, width)
+    return _offsets(outputs, len(table) // len(boxes.arrays), height, width, classes, more)
+
+
+def _offsets(
+    outputs: tuple[str, str], count: int, height: int, width: int, classes: int, more: dict[str, str]
+) -> Layout | str:
+    """Boxes as offsets from a known detector's anchors."""
+    found = anchors(count, height, width)
     if found is None:
         return (
-            f"its boxes are offsets from {len(table) // len(boxes.arrays)} anchors that the file does not hold, and no "
-            f"known detector has so many at {height}x{width}: export it with its decoding"
+            f"its boxes are offsets from {count} anchors that the file does not hold, and no known detector has so "
+            f"many at {height}x{width}: export it with its decoding"
         )
     return Layout(outputs, "priors", "fraction", classes, anchors=found, **more)
 
