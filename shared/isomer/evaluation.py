@@ -17,7 +17,7 @@ import numpy as np
 from hotcoco import COCO, COCOeval
 
 from isomer.contract import Thresholds
-from isomer.dataset.canonical import Box, Split
+from isomer.dataset.canonical import Box, Picture, Split
 
 SIZES = ("small", "medium", "large")
 RECALLS = np.linspace(0, 1, 101)
@@ -53,6 +53,14 @@ class ClassMetrics(AtThreshold):
     mAP: float | None  # noqa: N815 (the field's own name)
     AP50: float | None
     AR: float | None
+
+
+@dataclass(frozen=True)
+class Match:
+    """A detection, and which of its picture's boxes it found at IoU 0.5: its index, None where it found none."""
+
+    result: dict
+    box: int | None
 
 
 @dataclass(frozen=True)
@@ -169,6 +177,11 @@ def score_pictures(split: Split, results: list[dict], score_threshold: float = T
     return _score_pictures(split, COCO(split.to_coco()), _known(split, results), score_threshold)
 
 
+def match_pictures(split: Split, results: list[dict]) -> dict[int, tuple[Match, ...]]:
+    """Each picture's detections, best first, by its id: what lies in a crowd and unknown classes are left out."""
+    return _match_pictures(split, COCO(split.to_coco()), _known(split, results))
+
+
 def agreement(
     split: Split, first: list[dict], second: list[dict], score_threshold: float = Thresholds.score
 ) -> Agreement:
@@ -190,28 +203,38 @@ def agreement(
 
 def _score_pictures(split: Split, truth: COCO, known: list[dict], score_threshold: float) -> dict[int, Score]:
     """`score_pictures`; matching goes down the scores, so leaving out what is below changes nothing above."""
-    shown = [result for result in known if result["score"] > score_threshold]
-    run = _evaluator(truth, shown)
+    matches = _match_pictures(split, truth, [result for result in known if result["score"] > score_threshold])
+    return {picture.id: _score(picture, matches[picture.id]) for picture in split.pictures}
+
+
+def _score(picture: Picture, matches: tuple[Match, ...]) -> Score:
+    taken = {match.box for match in matches}
+    boxes = [(index, box) for index, box in enumerate(picture.boxes) if not box.crowd]
+    return Score(
+        right=tuple(match.result for match in matches if match.box is not None),
+        wrong=tuple(match.result for match in matches if match.box is None),
+        found=tuple(box for index, box in boxes if index in taken),
+        missed=tuple(box for index, box in boxes if index not in taken),
+    )
+
+
+def _match_pictures(split: Split, truth: COCO, known: list[dict]) -> dict[int, tuple[Match, ...]]:
+    run = _evaluator(truth, known)
     run.params.iou_thrs = [0.5]
     run.params.area_rng = [run.params.area_rng[ALL_AREAS]]
     run.params.area_rng_lbl = [run.params.area_rng_lbl[ALL_AREAS]]
     run.evaluate()
     # no errors in the labels are looked for; COCOeval names both by numbers from 1 in the order in which it got them
     seen = run.image_diagnostics(iou_thr=0.5, score_thr=2.0)
-    parts: dict[int, dict[str, list]] = {
-        picture.id: {"tp": [], "fp": [], "matched": [], "fn": []} for picture in split.pictures
-    }
+    places = (index for picture in split.pictures for index in range(len(picture.boxes)))
+    boxes = dict(enumerate(places, start=1))
+    matches: dict[int, list[Match]] = {picture.id: [] for picture in split.pictures}
     # a crowd, and what lies in one, has no status
-    for number, result in enumerate(shown, start=1):
+    for number, result in enumerate(known, start=1):
         if number in seen["dt_status"]:
-            parts[result["image_id"]][seen["dt_status"][number]].append(result)
-    boxes = ((picture.id, box) for picture in split.pictures for box in picture.boxes)
-    for number, (image_id, box) in enumerate(boxes, start=1):
-        if number in seen["gt_status"]:
-            parts[image_id][seen["gt_status"][number]].append(box)
+            matches[result["image_id"]].append(Match(result, boxes.get(seen["dt_match"].get(number))))
     return {
-        image_id: Score(_best_first(part["tp"]), _best_first(part["fp"]), tuple(part["matched"]), tuple(part["fn"]))
-        for image_id, part in parts.items()
+        image_id: tuple(sorted(found, key=lambda match: -match.result["score"])) for image_id, found in matches.items()
     }
 
 
@@ -226,10 +249,6 @@ def _confusion(split: Split, scores: dict[int, Score], right: Counter[int]) -> l
     found = {(names[row], names[column]): int(counts[row, column]) for row, column in np.argwhere(counts)}
     found |= {(name, name): right[category] for category, name in enumerate(split.classes, start=1) if right[category]}
     return [(*pair, count) for pair, count in found.items()]
-
-
-def _best_first(results: list[dict]) -> tuple[dict, ...]:
-    return tuple(sorted(results, key=lambda result: -result["score"]))
 
 
 def _known(split: Split, results: list[dict]) -> list[dict]:
