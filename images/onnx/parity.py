@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import providers
 from providers import Ran
+from published import Published, read
 from rich.console import Console
 from rich.table import Table
 from session import open_session, run
 
 from isomer import contract, files, native, parity, progress
-from isomer.contract import Thresholds
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset, Picture, Split
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Parity, parse
-from isomer.graph import check, parts
+from isomer.graph import check
 from isomer.parity import Measured
 from isomer.volume import Volume
 
@@ -29,20 +26,6 @@ MOST_TIMED = 100  # pictures; more tell nothing new about a latency
 PROVIDER_PICTURES = 5
 PROVIDER_LIMIT = 1e-3  # |Δ| of raw outputs: other kernels sum in another order
 WARM_UP = 3  # runs that are not timed: the first ones allocate
-
-
-@dataclass(frozen=True)
-class Published:
-    """A published model: `about` is its metadata, `classes` its names in the order of the ids it reports."""
-
-    path: Path
-    model: onnx.ModelProto
-    about: dict[str, str]
-    classes: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return self.path.stem
 
 
 def main() -> None:
@@ -81,7 +64,7 @@ def choose(volume: Volume, dataset: Dataset, names: tuple[str, ...]) -> tuple[li
         UserError: there is none, or one that is named is not published; what there is is listed.
     """
     paths = [volume.model(name) for name in dict.fromkeys(names)] or sorted(volume.models.glob("[!.]*.onnx"))
-    found = [_read(path) for path in paths]
+    found = [read(path) for path in paths]
     if not names:
         found = [model for model in found if model.about.get("dataset") == dataset.name]
     stale = [model for model in found if model.about.get("dataset_sha256") != dataset.sha256]
@@ -96,11 +79,6 @@ def choose(volume: Volume, dataset: Dataset, names: tuple[str, ...]) -> tuple[li
             f"Published: {published} (export a run first)"
         )
     return fresh, tuple(f"{model.name} is left out: trained on an earlier version of {dataset.name}" for model in stale)
-
-
-def _read(path: Path) -> Published:
-    model = check.load(path)
-    return Published(path, model, check.metadata(model), check.classes(model) or ())
 
 
 def require_contract(published: list[Published]) -> None:
@@ -141,7 +119,7 @@ def score_threshold(published: list[Published]) -> float:
 def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[Measured]:
     """Detections for the metrics, then latencies: all models on one picture, then all on the next."""
     results: dict[str, list[dict]] = {model.name: [] for model in published}
-    low = {model.name: open_session(_for_evaluation(model)) for model in published}
+    low = {model.name: open_session(model.for_evaluation()) for model in published}
     for picture in progress.track(split.pictures, "detect", unit="images"):
         pixels = split.load(picture)
         for model in published:
@@ -164,14 +142,6 @@ def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[
         )
         for model in published
     ]
-
-
-def _for_evaluation(model: Published) -> onnx.ModelProto:
-    """The model with the score threshold that metrics need; as it is where it has no threshold of its own to change."""
-    if contract.SCORE_THRESHOLD not in {tensor.name for tensor in model.model.graph.initializer}:
-        return model.model
-    own = Thresholds(iou=float(model.about["iou_threshold"]), max_detections=int(model.about["max_detections"]))
-    return parts.with_thresholds(model.model, own.for_evaluation())
 
 
 def detect(

@@ -1,0 +1,102 @@
+"""The models that a verb is given, by the name they are published under or as files, held against the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from isomer import contract
+from isomer.contract import Thresholds
+from isomer.errors import UserError, known
+from isomer.graph import check, parts
+from isomer.volume import NAME, Volume
+
+
+@dataclass(frozen=True)
+class Published:
+    """A model of the contract.
+
+    Attributes:
+        name: what it is called among the others of a command.
+        about: its metadata.
+        classes: its names in the order of the ids it reports.
+    """
+
+    name: str
+    path: Path
+    model: onnx.ModelProto
+    about: dict[str, str]
+    classes: tuple[str, ...]
+
+    @property
+    def score_threshold(self) -> float:
+        """Above which it reports detections."""
+        return float(self.about["score_threshold"])
+
+    @property
+    def batch(self) -> int | None:
+        """What the batch is fixed to; None where it takes any."""
+        return check.fixed_batch(self.model)
+
+    def for_evaluation(self) -> onnx.ModelProto:
+        """The model with the score threshold that metrics need; as it is where it has none of its own to change."""
+        if contract.SCORE_THRESHOLD not in {tensor.name for tensor in self.model.graph.initializer}:
+            return self.model
+        own = Thresholds(max_detections=int(self.about["max_detections"]))
+        # a model with its own NMS has no overlap to set
+        if contract.IOU_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}:
+            own = replace(own, iou=float(self.about["iou_threshold"]))
+        return parts.with_thresholds(self.model, own.for_evaluation())
+
+
+def read(path: Path) -> Published:
+    """An ONNX file, whether it meets the contract or not.
+
+    Raises:
+        UserError: it is not there, or not ONNX.
+    """
+    model = check.load(path)
+    return Published(path.stem, path, model, check.metadata(model), check.classes(model) or ())
+
+
+def find(volume: Volume, words: Iterable[str]) -> list[Published]:
+    """The models that `--model` names, each a published model's name or a file, all under the contract.
+
+    Raises:
+        UserError: there is no such model or file, or it does not meet the contract; what would mend it is said.
+    """
+    found = [read(_path(volume, word)) for word in dict.fromkeys(words)]
+    for model in found:
+        require_contract(model)
+    names = [model.name for model in found]
+    # two files of one name are told apart by their folders
+    return [
+        model if names.count(model.name) == 1 else replace(model, name=f"{model.path.parent.name}/{model.name}")
+        for model in found
+    ]
+
+
+def _path(volume: Volume, word: str) -> Path:
+    published = volume.models / f"{word}.onnx"
+    if NAME.fullmatch(word) and published.is_file():
+        return published
+    if Path(word).exists():
+        return Path(word)
+    names = (path.stem for path in volume.models.glob("[!.]*.onnx"))
+    raise UserError(f"--model {word}: no such file, and {known('published model', word, names)}")
+
+
+def require_contract(model: Published) -> None:
+    """Raises UserError where a model does not meet the contract: every point, and the command that would mend it."""
+    findings = check.check(model.model)
+    if not findings:
+        return
+    points = "; ".join(map(str, findings[:3])) + (f"; and {len(findings) - 3} more" if len(findings) > 3 else "")
+    if "run" in model.about:
+        cure = f"It was changed after the gate saw it: export the run {model.about['run']} again"
+    else:
+        cure = f"Make it one of the contract with: ./inv convert {model.path} --name {model.path.stem}"
+    raise UserError(f"{model.path} does not meet the contract: {points}. {cure}")
