@@ -34,7 +34,7 @@ def choose(device: str) -> str:
     tf.config.set_visible_devices(used, "GPU")
     for gpu in used:
         # or the first process takes all of a GPU's memory
-        tf.config.experimental.set_kernelgrowth(gpu, True)
+        tf.config.experimental.set_memory_growth(gpu, True)
     return "gpu" if used else "cpu"
 
 
@@ -78,7 +78,7 @@ def precision(amp: bool) -> str:
 
 def memory(where: str) -> int:
     """Bytes in use: of the first GPU, or of this process."""
-    return tf.config.experimental.get_kernelinfo("GPU:0")["current"] if where == "gpu" else kernel.resident()
+    return tf.config.experimental.get_memory_info("GPU:0")["current"] if where == "gpu" else kernel.resident()
 
 
 def describe(where: str, place: Place) -> str:
