@@ -19,6 +19,9 @@ the pictures fit. What made the difference, and what did not:
 
 from __future__ import annotations
 
+import quiet  # noqa: F401 (before tensorflow)
+
+# isort: split
 import statistics
 import sys
 import tempfile

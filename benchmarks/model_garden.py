@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import quiet  # noqa: F401 (before tensorflow)
+
+# isort: split
 import logging
 from pathlib import Path
 
 import orbit
-import quiet  # noqa: F401 (before tensorflow)
 import tensorflow as tf
 from architectures import Architecture
 from model import config

@@ -86,7 +86,7 @@ class Training:
     def run(self) -> None:
         """From where the run is to its end."""
         job, plan = self.job, self.job.plan
-        self._prepare()
+        self.prepare()
         with TrainLog(job.run, plan, self.done, job.place.first, job.options.logger) as self.log:
             evaluated = {line["step"] for line in training.evaluations(job.run) if line["step"] <= self.done}
             for stop in plan.eval_steps:
@@ -117,7 +117,7 @@ class Training:
                     return problem
         return error
 
-    def _prepare(self) -> None:
+    def prepare(self) -> None:
         """Everything up to the first step; in a cluster TensorFlow's engine waits for all processes."""
         job, options, place = self.job, self.job.options, self.job.place
         self.where = device.choose(options.device)
