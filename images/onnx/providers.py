@@ -7,8 +7,6 @@ https://onnxruntime.ai/docs/execution-providers/
 
 from __future__ import annotations
 
-import collections
-import json
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -19,6 +17,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+import operators
 from session import CPU, ERRORS, run
 
 from isomer import contract
@@ -81,25 +80,25 @@ def compare(model: onnx.ModelProto, names: Iterable[str], pictures: list[np.ndar
     """A model by each of the providers, on pictures uint8 [1, height, width, 3] as the model takes them."""
     model = with_raw_outputs(model) if has_raw(model) else model
     data = model.SerializeToString()
-    truth = [_compared(_open(data, "cpu"), picture) for picture in pictures]
+    truth = [_compared(open_on(data, "cpu"), picture) for picture in pictures]
     for name in names:
-        why_not = _absent(data, name)
+        why_not = absent(data, name)
         if why_not is not None:
             yield Ran(name, why_not)
             continue
         with tempfile.TemporaryDirectory() as folder:
-            session = _open(data, name, Path(folder))
+            session = open_on(data, name, profile=Path(folder))
             found = [_compared(session, picture) for picture in pictures]
-            nodes = _nodes(Path(session.end_profiling()))
+            nodes = operators.providers(operators.kernels(Path(session.end_profiling())))
         gaps = [
             np.abs(one - two).max(initial=0)
             for ours, theirs in zip(found, truth, strict=True)
             for one, two in zip(ours, theirs, strict=True)
         ]
-        yield Ran(name, None, nodes, float(max(gaps)), _p50(_open(data, name), pictures[0]))
+        yield Ran(name, None, nodes, float(max(gaps)), _p50(open_on(data, name), pictures[0]))
 
 
-def _absent(data: bytes, name: str) -> str | None:
+def absent(data: bytes, name: str) -> str | None:
     """Why a provider cannot be used here; None where it can."""
     provider, _ = PROVIDERS[name]
     available = onnxruntime.get_available_providers()
@@ -108,7 +107,7 @@ def _absent(data: bytes, name: str) -> str | None:
             f"this ONNX Runtime {onnxruntime.__version__} was built without {provider} (it has {', '.join(available)})"
         )
     try:
-        session = _open(data, name)
+        session = open_on(data, name)
     except ERRORS as error:
         return " ".join(str(error).split())
     if provider not in session.get_providers():
@@ -116,9 +115,22 @@ def _absent(data: bytes, name: str) -> str | None:
     return None
 
 
-def _open(data: bytes, name: str, profile: Path | None = None) -> onnxruntime.InferenceSession:
+def open_on(
+    data: bytes, name: str, threads: int | None = None, profile: Path | None = None, *, alternating: bool = False
+) -> onnxruntime.InferenceSession:
+    """A session on one of `PROVIDERS`, with the CPU for what that one cannot compute.
+
+    Args:
+        threads: for the operators on the CPU; None leaves it to ONNX Runtime.
+        profile: folder that the session's profile is written into.
+        alternating: its threads stop waiting for work when a run ends, which would take another session's processor.
+    """
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    if threads is not None:
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    if alternating:
+        options.add_session_config_entry("session.force_spinning_stop", "1")
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile / "profile")
@@ -132,17 +144,6 @@ def _compared(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> list
         zip([item.name for item in session.get_outputs()], run(session, **{contract.INPUT: pixels}), strict=True)
     )
     return [outputs[name] for name in (RAW if set(RAW) <= outputs.keys() else (contract.BOXES, contract.SCORES))]
-
-
-def _nodes(profile: Path) -> dict[str, int]:
-    """The number of nodes that each provider computed, the busiest first."""
-    events = json.loads(profile.read_text())
-    by_node = {
-        event["name"]: event["args"]["provider"]
-        for event in events
-        if event.get("cat") == "Node" and event.get("args", {}).get("provider")
-    }
-    return dict(collections.Counter(by_node.values()).most_common())
 
 
 def _p50(session: onnxruntime.InferenceSession, pixels: np.ndarray) -> float:

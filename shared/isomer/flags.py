@@ -357,6 +357,32 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Benchmark:
+    """Measure how fast models of the contract are, what memory they take and where the time goes.
+
+    Several models take turns, so that a machine that gets slower slows them all.
+
+    Examples:
+        ./inv benchmark --model shapes-torch
+        ./inv benchmark --model shapes-torch --model shapes-tf --batches 1 --threads 1
+        ./inv benchmark --model old.onnx --model new.onnx --seconds 10 --size 1080x1920
+    """
+
+    model: tuple[str, ...] = required(
+        "published model or ONNX file, repeatable: the others are compared with the first",
+        repeatable=True,
+        name_or_path=True,
+    )
+    batches: str = flag("1,4", "pictures at a time, with commas; a model fixed to a number has its own")
+    threads: str = flag("1,all", "threads of the operators on the CPU, with commas; all: the processors there are")
+    seconds: float = flag(2.0, "how long each model is measured at each of them", least=0.05, most=3600)
+    size: str = flag("480x640", "frame that the model is given, N or HEIGHTxWIDTH in pixels")
+    pictures: Path | None = flag(None, "picture or folder that the frames are made of [default: drawn ones]")
+    providers: str = flag("cpu", "ONNX Runtime's providers to try, with commas: cpu, cuda, tensorrt, openvino")
+    json: Path | None = flag(None, "file for all figures, besides benchmark.json in the data volume", output=True)
+
+
+@dataclass(frozen=True)
 class Report(Data):
     """Write the dataset's HTML page: table, curves, pictures, gate, provenance."""
 

@@ -24,7 +24,19 @@ def available(root: Path = Path("/")) -> int:
 
 def resident() -> int:
     """Bytes that this process holds; 0 where the kernel does not say."""
-    found = re.search(r"^VmRSS:\s+(\d+) kB", _text(Path("/proc/self/status")), re.MULTILINE)
+    return _own("VmRSS")
+
+
+def peak() -> int:
+    """The most bytes that this process ever held; 0 where the kernel does not say.
+
+    getrusage would say what the process that started this one held, if that is more.
+    """
+    return _own("VmHWM")
+
+
+def _own(key: str) -> int:
+    found = re.search(rf"^{key}:\s+(\d+) kB", _text(Path("/proc/self/status")), re.MULTILINE)
     return int(found[1]) * 1024 if found else 0
 
 

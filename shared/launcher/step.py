@@ -92,8 +92,12 @@ def writable(path: Any) -> Output:
 
 
 def name_or_path(word: str, volume: Volume, words: tuple[str, ...] = ()) -> str | Path:
-    """One of the words, or a dataset's or a run's name, as it is; any other word as the path that it is, if any."""
-    named = (volume.datasets / word / "dataset.json", volume.runs / word / "config.json")
+    """One of the words, or a dataset's, run's or model's name, as it is; any other word as the path it is, if any."""
+    named = (
+        volume.datasets / word / "dataset.json",
+        volume.runs / word / "config.json",
+        volume.models / f"{word}.onnx",
+    )
     is_name = word in words or ("/" not in word and any(path.is_file() for path in named))
     return word if is_name or not Path(word).expanduser().exists() else existing(word)
 

@@ -89,18 +89,27 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
     for key, value in typed.items():
         words: list[str | Path] = [*flags.to_argv(cls, {key: value})]
         about = cls.__dataclass_fields__[key].metadata
-        if about["output"]:
-            words[-1] = writable(value)
-        elif about["name_or_path"]:
-            words[-1] = name_or_path(value, project.volume(), about["words"])
-        elif about["among"]:
-            words[-1] = among(value)
-        elif flags.value_type(cls, key) is Path:
-            words[-1] = existing(value)
+        read = _reader(cls, key)
+        if read is not None:
+            # a repeated flag stands before each of its values
+            values = slice(1, None, 2) if words[0] == flags.option(key) else slice(None)
+            words[values] = [read(one) for one in (value if about["repeatable"] else [value])]
         argv += words
     parser = flags.parser(cls, verb)
     parser.error = functools.partial(_refuse, verb)
     return Parsed(cls(**flags.given(cls, parser, [str(word) for word in argv])), typed, argv)
+
+
+def _reader(cls: type, key: str) -> Callable[[str], str | Path] | None:
+    """What makes a path of a flag's word, where it is one."""
+    about = cls.__dataclass_fields__[key].metadata
+    if about["output"]:
+        return writable
+    if about["name_or_path"]:
+        return lambda word: name_or_path(word, project.volume(), about["words"])
+    if about["among"]:
+        return among
+    return existing if flags.value_type(cls, key) is Path else None
 
 
 def _refuse(verb: str, message: str) -> None:

@@ -26,13 +26,20 @@ def size(options: Convert) -> tuple[int, int] | None:
     Raises:
         UserError: it is neither N nor HEIGHTxWIDTH.
     """
-    if options.size is None:
-        return None
-    match = re.fullmatch(r"(\d+)(?:x(\d+))?", options.size.strip().lower())
-    sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not all(_LEAST <= side <= _MOST for side in sides):
-        raise UserError(f"--size {options.size}: give N or HEIGHTxWIDTH in pixels, each from {_LEAST} to {_MOST}")
-    return sides
+    return None if options.size is None else sides(options.size)
+
+
+def sides(words: str) -> tuple[int, int]:
+    """Height and width, in pixels, of what --size says.
+
+    Raises:
+        UserError: it is neither N nor HEIGHTxWIDTH.
+    """
+    match = re.fullmatch(r"(\d+)(?:x(\d+))?", words.strip().lower())
+    found = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(_LEAST <= side <= _MOST for side in found):
+        raise UserError(f"--size {words}: give N or HEIGHTxWIDTH in pixels, each from {_LEAST} to {_MOST}")
+    return found
 
 
 def preprocessing(options: Convert, usual: Preprocessing) -> Preprocessing:
