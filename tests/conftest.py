@@ -6,13 +6,15 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "shared"), str(ROOT)]
+sys.path[:0] = [str(ROOT / "shared"), str(ROOT), str(ROOT / "tests")]
+
+from browser import NAMES, Browser, find  # noqa: E402 (found by the path above)
 
 # Inside an image: the folder of its scripts, as the launcher names it.
 SCRIPTS = os.environ.get("ISOMER_SCRIPTS")
@@ -41,6 +43,17 @@ def cases() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real cases at {folder} (ISOMER_CASES)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory) -> Iterator[Browser]:
+    """A headless browser to drive; tests that need one skip where none is installed."""
+    program = find()
+    if program is None:
+        pytest.skip(f"no browser is installed ({', '.join(NAMES)})")
+    made = Browser(program, tmp_path_factory.mktemp("browser") / "profile")
+    yield made
+    made.close()
 
 
 @pytest.fixture

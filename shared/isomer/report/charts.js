@@ -1,7 +1,8 @@
 // Draws the curves of the page's JSON with uPlot, in the colours of the page's theme.
 (() => {
   const charts = JSON.parse(document.getElementById("data").textContent);
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const probe = document.body.appendChild(document.createElement("i"));
+  const colour = (name) => { probe.style.color = `var(${name})`; return getComputedStyle(probe).color; };
   const number = (value) => (value == null ? "–" : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
 
   function draw(chart, place) {
