@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import losses
 import tensorflow as tf
 import tf_keras
@@ -42,11 +44,11 @@ class Learner(Trainer):
         Raises:
             tf.errors.InvalidArgumentError: NOT_FINITE; no weight has changed.
         """
-        asked = tf.timestamp()
+        asked = _now()
         with tf.control_dependencies([asked]):
             inputs = next(iterator)
         with tf.control_dependencies(tf.nest.flatten(self.strategy.experimental_local_results(inputs))):
-            self.waited.assign_add(tf.timestamp() - asked)
+            self.waited.assign_add(_now() - asked)
         self.strategy.run(self._step, args=(inputs,))
 
     def train_loop_end(self) -> dict[str, float]:
@@ -120,3 +122,8 @@ class Learner(Trainer):
         if self.strategy.num_replicas_in_sync == 1:
             return value
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def _now() -> tf.Tensor:
+    """Seconds, in a graph; tf.timestamp is an error with --deterministic."""
+    return tf.ensure_shape(tf.numpy_function(time.monotonic, [], tf.float64), [])
