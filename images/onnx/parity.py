@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
+import detecting
 import numpy as np
-import onnxruntime
 import providers
 from providers import Ran
 from published import Published, read
 from rich.console import Console
 from rich.table import Table
-from session import open_session, run
+from session import open_session
 
-from isomer import contract, files, native, parity, progress
+from isomer import contract, files, parity, progress
 from isomer.dataset import canonical
-from isomer.dataset.canonical import Dataset, Picture, Split
+from isomer.dataset.canonical import Dataset, Split
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Parity, parse
 from isomer.graph import check
@@ -94,7 +94,7 @@ def by_providers(model: Published, split: Split, names: list[str]) -> list[Ran]:
     Raises:
         UserError: none of them is present.
     """
-    pictures = [_batch(model.about["channels"], split.load(picture)) for picture in split.pictures[:PROVIDER_PICTURES]]
+    pictures = [detecting.batch_of(model, split.load(picture)) for picture in split.pictures[:PROVIDER_PICTURES]]
     ran = list(providers.compare(model.model, names, pictures))
     providers.require_present(ran)
     return ran
@@ -119,12 +119,14 @@ def score_threshold(published: list[Published]) -> float:
 def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[Measured]:
     """Detections for the metrics, then latencies: all models on one picture, then all on the next."""
     results: dict[str, list[dict]] = {model.name: [] for model in published}
+    ids = {model.name: _same_names(model.classes, dataset.classes) for model in published}
     low = {model.name: open_session(model.for_evaluation()) for model in published}
     for picture in progress.track(split.pictures, "detect", unit="images"):
         pixels = split.load(picture)
         for model in published:
-            results[model.name] += detect(low[model.name], model, dataset, picture, pixels)
-    seconds = latencies({model.name: open_session(model.model, threads=1) for model in published}, split)
+            found = detecting.detect(low[model.name], model, picture, pixels)
+            results[model.name] += detecting.with_ids(found, ids[model.name])
+    seconds = latencies(published, split)
     return [
         Measured(
             name=model.name,
@@ -144,39 +146,25 @@ def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[
     ]
 
 
-def detect(
-    session: onnxruntime.InferenceSession, model: Published, dataset: Dataset, picture: Picture, pixels: np.ndarray
-) -> list[dict]:
-    """A model's detections on a picture as COCO results, with the dataset's class ids; unknown classes are left out."""
-    batch = _batch(model.about["channels"], pixels)
-    boxes, numbers, scores, count = run(session, **{contract.INPUT: batch})
-    rows = slice(int(count[0]))
-    found = native.Detections(boxes[0][rows], numbers[0][rows], scores[0][rows])
-    ids = {name: number for number, name in enumerate(dataset.classes, start=1)}
-    known = {number: ids[name] for number, name in enumerate(model.classes, start=1) if name in ids}
-    return [
-        result | {"category_id": known[result["category_id"]]}
-        for result in native.to_coco(picture.id, picture.width, picture.height, found)
-        if result["category_id"] in known
-    ]
+def _same_names(model: tuple[str, ...], dataset: tuple[str, ...]) -> dict[int, int]:
+    """The dataset's class id of each of the model's that it has."""
+    return {number: dataset.index(name) + 1 for number, name in enumerate(model, start=1) if name in dataset}
 
 
-def latencies(sessions: dict[str, onnxruntime.InferenceSession], split: Split) -> dict[str, list[float]]:
+def latencies(published: list[Published], split: Split) -> dict[str, list[float]]:
     """Seconds of one picture after the other, by model; the models take turns, so that all meet the same machine."""
+    sessions = {model.name: open_session(model.model, threads=1) for model in published}
     seconds: dict[str, list[float]] = {name: [] for name in sessions}
     for picture in progress.track(split.pictures[:MOST_TIMED], "time", unit="images"):
-        batch = _batch("rgb", split.load(picture))
-        for name, session in sessions.items():
-            for _ in range(0 if seconds[name] else WARM_UP):
-                session.run(None, {contract.INPUT: batch})
+        pixels = split.load(picture)
+        for model in published:
+            batch, session = {contract.INPUT: detecting.batch_of(model, pixels)}, sessions[model.name]
+            for _ in range(0 if seconds[model.name] else WARM_UP):
+                session.run(None, batch)
             start = time.perf_counter()
-            session.run(None, {contract.INPUT: batch})
-            seconds[name].append(time.perf_counter() - start)
+            session.run(None, batch)
+            seconds[model.name].append(time.perf_counter() - start)
     return seconds
-
-
-def _batch(channels: str, pixels: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(pixels[None, ..., ::-1] if channels == "bgr" else pixels[None])
 
 
 def show(report: dict) -> None:

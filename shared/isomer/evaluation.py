@@ -182,6 +182,13 @@ def match_pictures(split: Split, results: list[dict]) -> dict[int, tuple[Match, 
     return _match_pictures(split, COCO(split.to_coco()), _known(split, results))
 
 
+def tide_gains(split: Split, results: list[dict]) -> dict[str, float]:
+    """What AP50 would gain if one kind of error were mended: TIDE's ΔAP, under TIDE's names (`isomer.mistakes`)."""
+    run = _evaluator(COCO(split.to_coco()), _known(split, results))
+    run.evaluate()
+    return run.tide_errors(pos_thr=0.5, bg_thr=0.1)["delta_ap"]
+
+
 def agreement(
     split: Split, first: list[dict], second: list[dict], score_threshold: float = Thresholds.score
 ) -> Agreement:

@@ -26,6 +26,7 @@ SCHEDULES = ("cosine", "step", "constant")
 AUGMENTS = ("none", "light", "ssd")
 CACHES = ("auto", "memory", "none")
 PRECISIONS = ("fp32", "fp16", "int8")
+SPLITS = ("train", "val", "test")
 LOGGERS = ("tensorboard", "mlflow", "none")
 KINDS = ("coco", "imagenet")  # of published weights: of a whole detector, of its backbone
 WEIGHTS = (*KINDS, "none")  # what --weights may say beside a file and a run
@@ -380,6 +381,28 @@ class Benchmark:
     pictures: Path | None = flag(None, "picture or folder that the frames are made of [default: drawn ones]")
     providers: str = flag("cpu", "ONNX Runtime's providers to try, with commas: cpu, cuda, tensorrt, openvino")
     json: Path | None = flag(None, "file for all figures, besides benchmark.json in the data volume", output=True)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure models of the contract on any dataset: mAP, kinds of error, confusions, the worst pictures.
+
+    Examples:
+        ./inv evaluate --model shapes-torch --model shapes-tf --data shapes
+        ./inv evaluate --model coco-ssd --data street --map "motorbike=motorcycle,man=person" --threshold 0.5
+    """
+
+    model: tuple[str, ...] = required(
+        "published model or ONNX file, repeatable", repeatable=True, name_or_path=True
+    )
+    data: str = required("dataset in the data volume")
+    split: str = flag("test", "pictures of the dataset that are measured on", choices=SPLITS)
+    map: str | None = flag(None, "classes of the model that are the dataset's, theirs=ours with commas")
+    threshold: float | None = flag(
+        None, "score above which detections are shown and counted [default: each model's own]", least=0, most=1
+    )
+    limit: int | None = flag(None, "at most so many pictures", least=1)
+    json: Path | None = flag(None, "file for all figures, besides evaluation.json in the data volume", output=True)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ import numpy as np
 
 from isomer.contract import Thresholds
 from isomer.dataset.canonical import Box, Picture, Split
-from isomer.evaluation import Match, match_pictures
+from isomer.evaluation import Match, match_pictures, tide_gains
 
 RIGHT, WRONG_CLASS, POORLY_PLACED, BOTH, DUPLICATE, BACKGROUND = KINDS = (
     "right",
@@ -37,6 +37,14 @@ MISSED = "missed"
 MISTAKES = (MISSED, *KINDS[1:])
 HINTS = (WRONG_CLASS, POORLY_PLACED)  # mended, such a detection would have found the box
 FOUND, NOTHING = 0.5, 0.1  # IoU
+TIDE = {
+    MISSED: "Miss",
+    WRONG_CLASS: "Cls",
+    POORLY_PLACED: "Loc",
+    BOTH: "Both",
+    DUPLICATE: "Dupe",
+    BACKGROUND: "Bkg",
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,19 @@ def count(
         max(scores) <= score_threshold for picture in split.pictures for scores in reached(picture, judged[picture.id])
     )
     return {kind: counts[kind] for kind in KINDS} | {MISSED: missed}
+
+
+def gains(split: Split, results: list[dict]) -> dict[str, float]:
+    """What AP50 would gain if all of one of `MISTAKES` were mended, each for itself (TIDE's ΔAP); not to be summed.
+
+    Mended means: of the right class or place, or if that finds nothing new, and for the other kinds, left out; a missed
+    box is one less to be found.
+
+    Args:
+        results: COCO results, down to low scores.
+    """
+    found = tide_gains(split, results)
+    return {kind: found[TIDE[kind]] for kind in MISTAKES}
 
 
 def _judge(picture: Picture, matches: tuple[Match, ...]) -> tuple[Judged, ...]:

@@ -1,0 +1,100 @@
+"""What models of the contract find on the pictures of a split, as metrics need it: down to low scores.
+
+What was found is kept as it comes, a line a picture: a run that was interrupted goes on, and another threshold or
+another --map costs nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from published import Published
+from session import open_session, run
+
+from isomer import contract, files, native, progress
+from isomer.contract import EVALUATION_SCORE_THRESHOLD
+from isomer.dataset.canonical import Dataset, Picture, Split
+
+KEPT = "evaluation"  # folder in a dataset's reports
+
+
+def batch_of(model: Published, pixels: np.ndarray) -> np.ndarray:
+    """A picture, uint8 [height, width, 3] RGB, as the model takes it: its channels, as often as its batch is."""
+    pictures = pixels[None, ..., ::-1] if model.about["channels"] == "bgr" else pixels[None]
+    return np.ascontiguousarray(np.repeat(pictures, model.batch or 1, axis=0))
+
+
+def detect(
+    session: onnxruntime.InferenceSession, model: Published, picture: Picture, pixels: np.ndarray
+) -> list[dict[str, Any]]:
+    """A model's detections on a picture as COCO results, with the model's own class ids.
+
+    Raises:
+        CheckFailed: the model does not run.
+    """
+    boxes, numbers, scores, count = run(session, **{contract.INPUT: batch_of(model, pixels)})
+    rows = slice(int(count[0]))
+    found = native.Detections(boxes[0][rows], numbers[0][rows], scores[0][rows])
+    return native.to_coco(picture.id, picture.width, picture.height, found)
+
+
+def with_ids(results: list[dict[str, Any]], ids: dict[int, int]) -> list[dict[str, Any]]:
+    """Results with other class ids; those of classes without one are left out."""
+    return [result | {"category_id": ids[result["category_id"]]} for result in results if result["category_id"] in ids]
+
+
+def detect_split(folder: Path, dataset: Dataset, split: Split, model: Published) -> list[dict[str, Any]]:
+    """The model's detections on a split, with its own class ids; `folder` is the dataset's in reports/.
+
+    Raises:
+        CheckFailed: the model does not run.
+        UserError: a picture cannot be read.
+    """
+    path = folder / KEPT / f"{model.name.replace('/', '_')}-{split.name}.jsonl"
+    head = {
+        "model_sha256": files.sha256_of_file(model.path),
+        "dataset_sha256": dataset.sha256,
+        "split": split.name,
+        "score_threshold": EVALUATION_SCORE_THRESHOLD,
+    }
+    done = dict(_kept(path, head))
+    left = [picture for picture in split.pictures if picture.id not in done]
+    if done and left:
+        progress.say(f"{model.name}: {len(split.pictures) - len(left)} pictures are done already")
+    if left:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not done:
+            path.write_text(json.dumps(head) + "\n")
+        session = open_session(model.for_evaluation())
+        with path.open("a") as stream:
+            for picture in progress.track(left, model.name, unit="images"):
+                done[picture.id] = detect(session, model, picture, split.load(picture))
+                stream.write(json.dumps({"image_id": picture.id, "results": done[picture.id]}) + "\n")
+                stream.flush()
+    return [result for picture in split.pictures for result in done[picture.id]]
+
+
+def _kept(path: Path, head: dict[str, Any]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """What an earlier run found of the same model on the same pictures, by picture id.
+
+    A line that a killed process left half written is cut off the file, so that the next one begins on its own.
+    """
+    if not path.is_file():
+        return
+    with path.open("r+b") as stream:
+        whole = 0
+        for number, line in enumerate(stream):
+            if not line.endswith(b"\n"):
+                stream.truncate(whole)
+                return
+            whole += len(line)
+            value = json.loads(line)
+            if number == 0 and value != head:
+                return
+            if number:
+                yield value["image_id"], value["results"]
