@@ -94,25 +94,42 @@ def look(pixels: Tensor, window: Window, size: int, fill: tuple[float, float, fl
     Returns:
         float32 [1, 3, size, size], grey levels, channels last in memory.
     """
-    rows, down, outside_rows = _taps(window.y, window.height, pixels.shape[0], size)
-    columns, right, outside_columns = _taps(window.x, window.width, pixels.shape[1], size)
-    four = pixels.index_select(0, rows).index_select(1, columns)
-    colour = torch.tensor(fill).round().to(torch.uint8)
-    four[outside_rows] = colour
-    four[:, outside_columns] = colour
+    rows, columns = (_Axis(*axis, size) for axis in _axes(window, pixels))
+    image = torch.empty(size, size, 3)
+    for channel, level in enumerate(fill):
+        image[..., channel] = round(level)
+    four = pixels.index_select(0, rows.taps).index_select(1, columns.taps)
+    if rows.outside.any() or columns.outside.any():
+        colour = torch.tensor(fill).round().to(torch.uint8)
+        four[rows.outside] = colour
+        four[:, columns.outside] = colour
     four = four.float()
-    lines = torch.lerp(four[:size], four[size:], down[:, None, None])
-    return torch.lerp(lines[:, :size], lines[:, size:], right[None, :, None]).permute(2, 0, 1)[None]
+    lines = torch.lerp(four[: rows.count], four[rows.count :], rows.weights[:, None, None])
+    image[rows.touching, columns.touching] = torch.lerp(
+        lines[:, : columns.count], lines[:, columns.count :], columns.weights[:, None]
+    )
+    return image.permute(2, 0, 1)[None]
 
 
-def _taps(start: int, length: int, limit: int, size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Along one axis, for each resized pixel the two that it lies between.
+def _axes(window: Window, pixels: Tensor) -> tuple[tuple[int, int, int], tuple[int, int, int]]:
+    """Start, length and the picture's limit, down and across."""
+    return (window.y, window.height, pixels.shape[0]), (window.x, window.width, pixels.shape[1])
 
-    Returns:
-        Indices [2 size] (all first ones, then all second ones, cut off at the picture), the second's weight [size],
-        and which indices [2 size] were beyond the picture.
+
+class _Axis:
+    """Along one axis, the two pixels that each resized one lies between: for those that touch the picture.
+
+    touching: the slice of them, `count` in number. weights [count]: of the second of the two. taps [2 count]: indices,
+    all first ones, then all second ones, cut off at the picture. outside [2 count]: which of them were beyond it.
     """
-    places = ((torch.arange(size, dtype=torch.float64) + 0.5) * (length / size) - 0.5).clamp(min=0)
-    first = places.long().clamp(max=length - 1)
-    taps = torch.cat([first, (first + 1).clamp(max=length - 1)]) + start
-    return taps.clamp(0, limit - 1), (places - first).float(), (taps < 0) | (taps >= limit)
+
+    def __init__(self, start: int, length: int, limit: int, size: int) -> None:
+        places = ((torch.arange(size, dtype=torch.float64) + 0.5) * (length / size) - 0.5).clamp(min=0)
+        first = places.long().clamp(max=length - 1)
+        second = (first + 1).clamp(max=length - 1)
+        inside = torch.nonzero((second + start >= 0) & (first + start < limit)).flatten()
+        self.touching = slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)
+        self.weights = (places - first).float()[self.touching]
+        self.count = len(self.weights)
+        taps = torch.cat([first[self.touching], second[self.touching]]) + start
+        self.taps, self.outside = taps.clamp(0, limit - 1), (taps < 0) | (taps >= limit)

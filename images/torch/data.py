@@ -8,7 +8,7 @@ from pathlib import Path
 import crops
 import numpy as np
 import torch
-from models.base import Detector, Targets, normalise
+from models.base import Detector, Targets
 from torch import Tensor
 from torch.nn import functional as nn_functional
 from torch.utils.data import Dataset
@@ -40,7 +40,9 @@ class TrainingPictures(Dataset):
     def __init__(self, split: Split, detector: Detector, stream: Stream, augment: str, cache: str, share: int) -> None:
         """`augment` and `cache` as the flags say; `share` processes on this machine keep pictures."""
         self.split, self.stream, self.augment = split, stream, augment
-        self.size, self.mean, self.std, self.assign = detector.size, detector.mean, detector.std, detector.assigner()
+        self.size, self.mean, self.assign = detector.size, detector.mean, detector.assigner()
+        mean, std = (torch.tensor(values).repeat(self.size) for values in (detector.mean, detector.std))
+        self._scale, self._shift = 1 / std, -mean / std
         weight = sum(picture.width * picture.height * 3 for picture in split.pictures)
         self._kept: tuple[Tensor, ...] = ()
         if cache == "memory" or (cache == "auto" and weight <= CACHE_SHARE * available() / share):
@@ -55,13 +57,13 @@ class TrainingPictures(Dataset):
         window = crops.Window(0, 0, picture.width, picture.height)
         if self.augment == "ssd":
             window = crops.draw(rng, picture.width, picture.height, boxes)
-        image = self._look(pixels, window)
         boxes, classes = window.place(boxes, classes)
+        image = self._look(pixels, window)
         if self.augment != "none":
             image = recolour(rng, image)
             if rng.random() < 0.5:
                 image, boxes = image.flip(-1), boxes * (-1, 1, 1, 1) + (1, 0, 0, 0)
-        image = normalise(image, self.mean, self.std)[0]
+        image = self._normalise(image)[0]
         return image, *self.assign(torch.from_numpy(boxes).float(), torch.from_numpy(classes))
 
     def name(self, position: int) -> str:
@@ -69,10 +71,18 @@ class TrainingPictures(Dataset):
         return self.split.pictures[self.stream[position]].file_name
 
     def _look(self, pixels: Tensor, window: crops.Window) -> Tensor:
+        """The window's pixels, resized: in one piece where it is within the picture and small."""
         height, width = pixels.shape[:2]
-        if (window.width, window.height) == (width, height) and height * width <= LARGE * self.size**2:
-            return resize(pixels[None], self.size)
+        right, low = window.x + window.width, window.y + window.height
+        is_within = min(window.x, window.y) >= 0 and right <= width and low <= height
+        if is_within and window.height * window.width <= LARGE * self.size**2:
+            return resize(pixels[None, window.y : low, window.x : right], self.size)
         return crops.look(pixels, window, self.size, self.mean)
+
+    def _normalise(self, image: Tensor) -> Tensor:
+        """As the model's own, a line of pixels at a time: torch is slow where the last of the dimensions is 3."""
+        lines = image.permute(0, 2, 3, 1).reshape(-1, 3 * self.size)
+        return torch.addcmul(self._shift, lines, self._scale).view(1, self.size, self.size, 3).permute(0, 3, 1, 2)
 
     def _read(self, picture: Picture) -> Tensor:
         return read(self.split.path(picture))
@@ -114,10 +124,11 @@ def labels(picture: Picture) -> tuple[np.ndarray, np.ndarray]:
 def recolour(rng: np.random.Generator, image: Tensor) -> Tensor:
     """Other light: saturation, contrast and brightness of grey levels [1, 3, height, width].
 
-    All three in one look at every pixel: grey and mean stay what they are when the colours are drawn nearer to grey.
+    All three are one matrix: grey and mean stay what they are when the colours are drawn nearer to grey.
     """
     saturation, contrast = rng.uniform(*SATURATION), rng.uniform(*CONTRAST)
-    grey = image.mean(dim=1, keepdim=True)
-    level = grey.mean() * (1 - contrast) + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
-    image = image * (contrast * saturation)
-    return image.add_(grey.mul_(contrast * (1 - saturation)).add_(level)).clamp_(0, 255)
+    level = image.mean() * (1 - contrast) + rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    mix = contrast * (saturation * torch.eye(3) + (1 - saturation) / 3)
+    size = image.shape[2:]
+    mixed = image.permute(0, 2, 3, 1).reshape(-1, 3) @ mix
+    return mixed.add_(level).clamp_(0, 255).view(1, *size, 3).permute(0, 3, 1, 2)

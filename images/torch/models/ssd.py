@@ -5,6 +5,7 @@ The outputs are class logits [N, A, classes + 1], background first, and deltas [
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.ssd import SSD
-from torchvision.ops import box_convert, box_iou
+from torchvision.ops import box_convert
 
 from models.base import Detector, Loss, Outputs, Targets
 from models.boxes import Weights, decode, encode
@@ -74,16 +75,34 @@ class SsdAssigner:
 
     def __call__(self, boxes: Tensor, classes: Tensor) -> Targets:
         """Boxes [M, 4] (cx, cy, w, h, fractions) and classes int64 [M] to classes int64 [A], 0 for background, and
-        deltas [A, 4], of no meaning where the class is 0."""
+        deltas [A, 4], 0 where the class is 0."""
+        deltas = torch.zeros_like(self.anchors)
         if not len(boxes):
-            return torch.zeros(len(self.anchors), dtype=torch.int64), torch.zeros_like(self.anchors)
-        overlap = box_iou(box_convert(boxes, "cxcywh", "xyxy"), box_convert(self.anchors, "cxcywh", "xyxy"))
+            return torch.zeros(len(self.anchors), dtype=torch.int64), deltas
+        overlap = _overlaps(boxes, self._edges)
         best, owner = overlap.max(dim=0)
         favourite = overlap.argmax(dim=1)
         owner[favourite] = torch.arange(len(boxes))
         positive = best >= self.positive_iou
         positive[favourite] = True
-        return classes[owner] * positive, encode(boxes[owner], self.anchors, DELTA_WEIGHTS)
+        chosen = torch.nonzero(positive).flatten()
+        deltas[chosen] = encode(boxes[owner[chosen]], self.anchors[chosen], DELTA_WEIGHTS)
+        return classes[owner] * positive, deltas
+
+    @functools.cached_property
+    def _edges(self) -> Tensor:
+        """The anchors' [4, A]: each edge in one piece, for torch is slow where the last of the dimensions is 4."""
+        return box_convert(self.anchors, "cxcywh", "xyxy").T.contiguous()
+
+
+def _overlaps(boxes: Tensor, edges: Tensor) -> Tensor:
+    """IoU [M, A] of boxes [M, 4] (cx, cy, w, h) and anchors' edges [4, A] (xmin, ymin, xmax, ymax)."""
+    xmin, ymin, xmax, ymax = box_convert(boxes, "cxcywh", "xyxy").T[:, :, None]
+    left, top, right, low = edges
+    width = (torch.minimum(xmax, right) - torch.maximum(xmin, left)).clamp_(min=0)
+    common = (torch.minimum(ymax, low) - torch.maximum(ymin, top)).clamp_(min=0).mul_(width)
+    areas = (xmax - xmin) * (ymax - ymin) + (right - left) * (low - top)
+    return common / (areas - common)
 
 
 def ssd_loss(logits: Tensor, deltas: Tensor, target_classes: Tensor, target_deltas: Tensor) -> Loss:

@@ -1,6 +1,6 @@
 """train-torch with batch norms that do not look at the batch, so that it makes no difference how a step is divided.
 
-A script: `python still_norms.py FLAGS` is `python train.py FLAGS` with such a detector.
+A script: `python still_norms.py FLAGS` is `python train.py FLAGS` with such a detector, and every step's loss logged.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ def main() -> None:
     import models
     import train
 
+    from isomer import training
     from isomer.errors import run_main
 
+    training.LOG_STEPS = 1
     build = models.build
     models.build = lambda *arguments: hold(build(*arguments))
     run_main(train.main)

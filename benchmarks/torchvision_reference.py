@@ -1,0 +1,109 @@
+"""torchvision's reference recipe for detection, as its own scripts have it: what ours is measured against.
+
+https://github.com/pytorch/vision/tree/main/references/detection: presets.py (transforms v2 on Pillow's pictures),
+train.py (loader), engine.py (loop). Written anew here, because those scripts are in no package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import tv_tensors
+from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.transforms import v2
+
+from isomer.dataset import canonical, shapes
+from isomer.dataset.canonical import Box, Picture, Split
+
+MEAN = (123.0, 117.0, 104.0)
+AUGMENTATIONS = {
+    "hflip": [v2.RandomHorizontalFlip()],
+    "ssdlite": [v2.RandomIoUCrop(), v2.RandomHorizontalFlip()],
+    "ssd": [
+        v2.RandomPhotometricDistort(),
+        v2.RandomZoomOut(fill=list(MEAN)),
+        v2.RandomIoUCrop(),
+        v2.RandomHorizontalFlip(),
+    ],
+}
+
+
+class Pictures(Dataset):
+    """A split through Pillow and the transforms of a preset: (image float [3, h, w], {boxes, labels})."""
+
+    def __init__(self, split: Split, augmentation: str) -> None:
+        self.split = split
+        last = [v2.PILToTensor(), v2.ToDtype(torch.float, scale=True), v2.SanitizeBoundingBoxes(), v2.ToPureTensor()]
+        self.transforms = v2.Compose([*AUGMENTATIONS[augmentation], *last])
+
+    def __len__(self) -> int:
+        return len(self.split.pictures)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, dict]:
+        picture = self.split.pictures[index]
+        image = Image.open(self.split.path(picture)).convert("RGB")
+        corners = [[box.x, box.y, box.x + box.width, box.y + box.height] for box in picture.boxes]
+        boxes = tv_tensors.BoundingBoxes(
+            torch.tensor(corners).reshape(-1, 4), format="XYXY", canvas_size=(picture.height, picture.width)
+        )
+        labels = torch.tensor([box.category for box in picture.boxes], dtype=torch.int64)
+        return self.transforms(image, {"boxes": boxes, "labels": labels})
+
+
+def batches(split: Split, augmentation: str, batch: int, workers: int) -> Iterator[tuple]:
+    """Batches without end, from the script's loader."""
+    pictures = Pictures(split, augmentation)
+    loader = DataLoader(pictures, batch, shuffle=True, drop_last=True, num_workers=workers, collate_fn=_collate)
+    while True:
+        yield from loader
+
+
+def stepper(classes: int, device: str) -> Callable[[tuple], float]:
+    """A function that does one step of the script's loop on a batch, for SSDLite320; gives the loss."""
+    torch.manual_seed(0)
+    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes + 1).to(device)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=4e-5)
+    model.train()
+
+    def step(batch: tuple) -> float:
+        images, targets = batch
+        images = [image.to(device) for image in images]
+        targets = [{key: value.to(device) for key, value in target.items()} for target in targets]
+        loss = sum(model(images, targets).values())
+        value = loss.item()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return value
+
+    return step
+
+
+def photographs(folder: Path, count: int, height: int, width: int) -> canonical.Dataset:
+    """A dataset of drawn shapes as JPEG pictures of a camera's size, in `train`; a few of them in `val`."""
+    (folder / canonical.IMAGES).mkdir(parents=True)
+    pictures = []
+    for index in range(count):
+        drawing = shapes.draw(0, "train", index)
+        down, right = (side / old for side, old in zip((height, width), drawing.pixels.shape[:2], strict=True))
+        name = f"{index:05}.jpg"
+        image = Image.fromarray(drawing.pixels).resize((width, height), Image.Resampling.BICUBIC)
+        # a camera's noise, without which a JPEG is smaller and faster to decode than a photograph
+        noise = np.random.default_rng(index).normal(0, 6, (height, width, 3))
+        noisy = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
+        Image.fromarray(noisy).save(folder / canonical.IMAGES / name, quality=90)
+        boxes = [
+            Box(box.category, box.x * right, box.y * down, box.width * right, box.height * down)
+            for box in drawing.boxes
+        ]
+        pictures.append(Picture(0, name, width, height, tuple(boxes)))
+    return canonical.write(folder, shapes.CLASSES, {"train": tuple(pictures), "val": tuple(pictures[:1])}, {})
+
+
+def _collate(batch: list[tuple]) -> tuple:
+    return tuple(zip(*batch, strict=True))
