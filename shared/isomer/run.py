@@ -12,6 +12,7 @@ import json
 import os
 import platform
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -107,7 +108,14 @@ class RunFolder:
 
     def drop_metrics_after(self, step: int) -> None:
         """Forget what was logged after the checkpoint that training goes on from."""
-        kept = [json.dumps(item) + "\n" for item in self.metrics() if item["step"] <= step]
+        self._keep_metrics(lambda line: line["step"] <= step)
+
+    def drop_evaluation(self, step: int) -> None:
+        """Forget an evaluation that is done again: it was logged, and the run killed before it was saved."""
+        self._keep_metrics(lambda line: (line["split"], line["step"]) != ("val", step))
+
+    def _keep_metrics(self, wanted: Callable[[dict[str, Any]], bool]) -> None:
+        kept = [json.dumps(line) + "\n" for line in self.metrics() if wanted(line)]
         files.write_text(self.metrics_jsonl, "".join(kept))
 
 

@@ -165,7 +165,7 @@ class TrainLog:
         Of several processes of one run only the first `writes`. logger: what --logger says.
         """
         self._run, self._plan, self._writes, self._logger = run, plan, writes, logger
-        self._step = self._logged = done
+        self._step = self._logged = self._begun = done
         self._restart_clock()
         self._losses: list[float] = []  # of this epoch
         self._tracker: Tracker | None = None
@@ -233,6 +233,8 @@ class TrainLog:
 
     def evaluated(self, step: int, metrics: Metrics) -> None:
         """After an evaluation of the val split; its time does not count as training."""
+        if self._writes and step == self._begun:
+            self._run.drop_evaluation(step)
         self._log("val", step, **metrics.to_json())
         say(f"step {step}: val mAP {_digits(metrics.mAP)}, AP50 {_digits(metrics.AP50)}")
         self._restart_clock()
