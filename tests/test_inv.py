@@ -58,7 +58,7 @@ def test_invoke_knows_the_same_verbs(root):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["train-troch"], "unknown verb 'train-troch'; did you mean 'train-torch'? Known: build, check,"),
+        (["train-troch"], "unknown verb 'train-troch'; did you mean 'train-torch'? Known: benchmark, build,"),
         (["train-torch", "--epoch", "3"], "train-torch has no flag '--epoch'; did you mean '--epochs'?"),
         (["train-torch", "--epochs"], "--epochs needs a value"),
         (["train-torch", "shapes"], "'shapes' is one word too many"),

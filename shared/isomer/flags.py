@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import inspect
 import sys
 import types
 import typing
@@ -19,6 +20,8 @@ from isomer.contract import Thresholds
 from isomer.profiles import NAMES as PROFILES
 
 T = TypeVar("T")
+
+EXAMPLES = "Examples:"  # stands in a dataclass's docstring above command lines
 
 DOWNLOADED = ("coco", "openimages", "pennfudan")  # what data-download knows by name
 SMALL_SIZE = 160  # pixels: what a laptop's CPU trains in minutes
@@ -443,9 +446,26 @@ def help_text(item: dataclasses.Field) -> str:
     return text
 
 
+def description(cls: type) -> str:
+    """What a flag dataclass is for: its docstring without the examples."""
+    return inspect.cleandoc(cls.__doc__ or "").partition(EXAMPLES)[0].strip()
+
+
+def examples(cls: type) -> list[str]:
+    """The command lines below `Examples:` in its docstring."""
+    lines = inspect.cleandoc(cls.__doc__ or "").partition(EXAMPLES)[2].splitlines()
+    return [line.strip() for line in lines if line.strip()]
+
+
 def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:
     """The argument parser of a flag dataclass; what is not given is not in its result."""
-    made = argparse.ArgumentParser(prog=prog, description=cls.__doc__, allow_abbrev=False)
+    made = argparse.ArgumentParser(
+        prog=prog,
+        description=description(cls),
+        epilog="\n  ".join(["examples:", *examples(cls)]) if examples(cls) else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     group = made
     for item in fields(cls):
         if item.metadata["heading"]:

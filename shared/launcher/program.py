@@ -56,6 +56,8 @@ class Inv(Program):
         for heading, rows in groups.items():
             print(f"{heading.capitalize()}:")
             self.print_columns([(shown.ljust(width), text) for shown, text in rows])
+        if made.body.examples:
+            print("\n  ".join(["Examples:", *made.body.examples]))
 
 
 def explain(error: ParseError, verbs: list[str]) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shlex
 
 import pytest
 from invoke import Exit, MockContext
 
 import tasks
+from isomer import flags
 
 
 def call(verb: str, **words):
@@ -183,3 +186,22 @@ def test_a_word_for_weights_stays_one(commands, venv_engine, data, word):
     call("train-torch", resume=True)
     call("train-torch", weights=word)
     assert scripts(commands) == [["train.py", "--resume"], ["train.py", "--weights", word]]
+
+
+def test_every_example_is_a_command_that_its_verb_takes():
+    classes = [item for item in vars(flags).values() if isinstance(item, type) and dataclasses.is_dataclass(item)]
+    lines = [(cls, line) for cls in classes for line in flags.examples(cls)]
+    assert lines
+    for cls, line in lines:
+        inv, verb, *words = shlex.split(line)
+        assert inv == "./inv" and verb in tasks.namespace.task_names, line
+        assert line in tasks.namespace[verb].body.examples
+        flags.parse(cls, words, prog=verb)
+        assert line not in flags.description(cls)
+
+
+def test_a_model_is_a_name_or_a_file_each_time(commands, venv_engine, tmp_path):
+    (tmp_path / "mine.onnx").write_bytes(b"")
+    call("benchmark", model=["shapes-torch", str(tmp_path / "mine.onnx")], json=str(tmp_path / "all.json"))
+    words = ["--model", "shapes-torch", "--model", str(tmp_path / "mine.onnx"), "--json", str(tmp_path / "all.json")]
+    assert scripts(commands) == [["benchmark.py", *words]]
