@@ -16,9 +16,10 @@ from isomer.volume import Volume
 
 @dataclass(frozen=True)
 class Target:
-    """What a run is exported as: its own model, or beside it one in another precision or for a fixed batch."""
+    """What a run is exported as: its own model, or beside it one of another size or precision, or a fixed batch."""
 
     run: RunFolder
+    size: int | None  # None: the one it was trained at
     precision: str
     batch: int | None  # None: any
 
@@ -27,12 +28,15 @@ class Target:
         """Raises UserError for a --batch that is neither a number nor any."""
         if options.batch != Assemble.batch and not (options.batch.isdecimal() and int(options.batch)):
             raise UserError(f"--batch {options.batch}: give a whole number, at least 1, or any")
-        return cls(run, options.precision, None if options.batch == Assemble.batch else int(options.batch))
+        made, trained = load_exported(run), run.config().get("size")
+        size = made.height if trained and made.height != trained else None
+        return cls(run, size, options.precision, None if options.batch == Assemble.batch else int(options.batch))
 
     @property
     def suffix(self) -> str:
+        size = f"-{self.size}" if self.size else ""
         precision = "" if self.precision == Assemble.precision else f"-{self.precision}"
-        return precision + (f"-batch{self.batch}" if self.batch else "")
+        return size + precision + (f"-batch{self.batch}" if self.batch else "")
 
     @property
     def name(self) -> str:

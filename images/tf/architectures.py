@@ -30,6 +30,7 @@ class Architecture:
     anchor_ratios: tuple[float, ...] = (0.5, 1.0, 2.0)
     match_threshold: float = 0.5  # overlap from which an anchor is a box's
     levels_fit: bool = False  # the pyramid ends where its anchors reach the image's size, or always at level 7
+    last_level: int | None = None  # where the pyramid ends whatever the size: its weights are there already
 
     @property
     def anchors_per_cell(self) -> int:
@@ -38,6 +39,8 @@ class Architecture:
     def max_level(self, size: int) -> int:
         """The pyramid's last level for an input of `size` pixels: 7, or where `levels_fit` the first with an anchor
         that matches a box as large as the image."""
+        if self.last_level is not None:
+            return self.last_level
         if not self.levels_fit:
             return MOST_MAX_LEVEL
         largest = self.anchor_size * 2 ** (1 - 1 / self.anchor_scales)

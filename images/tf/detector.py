@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,14 +34,16 @@ class Detector:
         return boxes.numpy(), scores.numpy()
 
 
-def load(run: RunFolder, weights: Path, classes: int) -> Detector:
-    """The detector of a trained run."""
-    core = Core(task(run, classes))
+def load(run: RunFolder, weights: Path, classes: int, size: int | None = None) -> Detector:
+    """The detector of a trained run; for another input size where one is given."""
+    core = Core(task(run, classes, size))
     tensors.restore(core.model, weights)
     return Detector(core)
 
 
-def task(run: RunFolder, classes: int) -> Task:
-    """The task of a run, as its config.json has it."""
+def task(run: RunFolder, classes: int, size: int | None = None) -> Task:
+    """The task of a run, as its config.json has it, but for the size; the pyramid keeps its levels."""
     config = run.config()
-    return Task(ARCHITECTURES[config["model"]], config["size"], classes, Recipe(**config["recipe"]))
+    architecture = ARCHITECTURES[config["model"]]
+    architecture = replace(architecture, last_level=architecture.max_level(config["size"]))
+    return Task(architecture, size or config["size"], classes, Recipe(**config["recipe"]))

@@ -25,7 +25,7 @@ def main() -> None:
 
     device.choose(options.device)
     tf.config.experimental.enable_tensor_float_32_execution(False)  # the gate compares to 1e-4
-    found = detector.load(run, weights, len(dataset.classes))
+    found = detector.load(run, weights, len(dataset.classes), options.size)
     say(f"convert {run.name}")
     files.write_bytes(run.core_onnx, onnx_export.convert(found.core))
     core = Core(

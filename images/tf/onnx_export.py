@@ -6,9 +6,10 @@ import onnx
 import quiet
 import tensorflow as tf
 import tf2onnx
+from converting import onnx_writing
 from model import Core
 
-from isomer.contract import CORE_INPUT, IR_VERSION, OPSET
+from isomer.contract import CORE_INPUT, OPSET
 from isomer.errors import CheckFailed
 
 VERSION = tf2onnx.__version__
@@ -30,14 +31,9 @@ def convert(core: Core) -> bytes:
 
     with quiet.hushed():
         model, _ = tf2onnx.convert.from_function(named, input_signature=signature, opset=OPSET)
-        model.ir_version = IR_VERSION
-        # tf2onnx names a second operator set whether a node is of it or not
-        used = {node.domain for node in model.graph.node}
-        opsets = [item for item in model.opset_import if item.domain in used]
-        del model.opset_import[:]
-        model.opset_import.extend(opsets)
+        model = onnx_writing.settle(model, OPSET)
         check(model)
-    return model.SerializeToString()
+    return model.SerializeToString(deterministic=True)
 
 
 def check(model: onnx.ModelProto) -> None:

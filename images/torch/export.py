@@ -24,7 +24,7 @@ def main() -> None:
 
     # the gate asks for 1e-4; TF32 keeps three digits
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    inference = load(run, dataset, device.choose(options.device))
+    inference = load(run, dataset, device.choose(options.device), options.size)
     say(f"export {run.name}")
     with files.replacing(run.core_onnx) as temporary:
         onnx_export.write(inference.core, temporary)

@@ -31,10 +31,10 @@ class Inference:
         return boxes.cpu().numpy(), scores.cpu().numpy()
 
 
-def load(run: RunFolder, dataset: Dataset, device: torch.device) -> Inference:
-    """The finished run's best weights, ready to be asked."""
+def load(run: RunFolder, dataset: Dataset, device: torch.device, size: int | None = None) -> Inference:
+    """The finished run's best weights, ready to be asked; for another input size where one is given."""
     config = run.config()
-    detector = models.build(config["model"], config["size"], len(dataset.classes))
+    detector = models.build(config["model"], size or config["size"], len(dataset.classes))
     detector.load_state_dict(torch.load(trained_weights(run), map_location="cpu", weights_only=True)["detector"])
     return Inference(detector, device)
 

@@ -25,6 +25,7 @@ EXAMPLES = "Examples:"  # stands in a dataclass's docstring above command lines
 
 DOWNLOADED = ("coco", "openimages", "pennfudan")  # what data-download knows by name
 SMALL_SIZE = 160  # pixels: what a laptop's CPU trains in minutes
+SIZES = (96, 2048)  # pixels, of a model's input
 SCHEDULES = ("cosine", "step", "constant")
 AUGMENTS = ("none", "light", "ssd")
 CACHES = ("auto", "memory", "none")
@@ -178,8 +179,8 @@ class Train(Device, Run, Data):
         None,
         "height and width of the model's input, pixels"
         f" [default: {SMALL_SIZE}; with pretrained weights the model's own]",
-        least=96,
-        most=2048,
+        least=SIZES[0],
+        most=SIZES[1],
     )
     epochs: int = flag(10, "times through the training pictures", least=1, heading="length")
     steps: int | None = flag(None, "steps (updates of the weights), instead of --epochs", least=1)
@@ -290,6 +291,10 @@ class Predict(Device, Run, Data):
 @dataclass(frozen=True)
 class Export(Device, Run, Data):
     """Export a run's core (before NMS), core.json and native predictions for the gate."""
+
+    size: int | None = flag(
+        None, "height and width of the model's input, pixels [default: the run's]", least=SIZES[0], most=SIZES[1]
+    )
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from converting.graphs import full
 from isomer.contract import IR_VERSION, OPSET
 from isomer.converting import failures
 from isomer.converting.failures_tf import TABLE
+from isomer.graph.canonical import canonical
 from isomer.graph.versions import to_contract
 
 TOOL = f"tf2onnx {tf2onnx.__version__}"
@@ -99,7 +100,8 @@ def rename(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
 
 
 def settle(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
-    """The contract's IR version and opset, and no operator sets that nothing in the model is of."""
+    """The contract's IR version and opset, no operator sets that nothing is of, and the same bytes each time."""
+    model = canonical(model)
     used = {node.domain for node in model.graph.node}
     kept = [item for item in model.opset_import if item.domain in used]
     del model.opset_import[:]

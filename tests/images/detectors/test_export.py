@@ -12,6 +12,8 @@ from tiny import PICTURES, SIDE
 from isomer import contract, files, native
 from isomer.contract import Core
 
+LARGER = 128  # pixels; the run's are SIDE
+
 
 @pytest.fixture(scope="module")
 def exported(image, trained):
@@ -59,6 +61,20 @@ def test_native_predictions(exported):
     assert 0 <= scores.min() <= scores.max() <= 1
     assert 0 <= boxes.min() <= boxes.max() <= 1
     assert (boxes[..., :2] <= boxes[..., 2:]).all()
+
+
+def test_another_size_and_two_exports_are_the_same_bytes(image, exported):
+    """The last of the file: it leaves the run's own export behind, byte for byte as it was."""
+    own = exported.core_onnx.read_bytes(), exported.core_json.read_bytes()
+    image.run("export", "--data", "tiny", "--device", "cpu", "--size", str(LARGER))
+    core = Core.from_json(json.loads(exported.core_json.read_text()))
+    assert (core.height, core.width) == (LARGER, LARGER)
+    with np.load(exported.native / "probes.npz") as probes:
+        anchors = probes["300x300x1/raw_scores"].shape[1]
+    scores = onnx.load(exported.core_onnx).graph.output[1]
+    assert _shape(scores)[1] == anchors, "the framework looked at pictures of the same size"
+    image.run("export", "--data", "tiny", "--device", "cpu")
+    assert (exported.core_onnx.read_bytes(), exported.core_json.read_bytes()) == own
 
 
 def _shape(value: onnx.ValueInfoProto) -> list:
