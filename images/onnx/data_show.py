@@ -10,7 +10,6 @@ from isomer.dataset.exports.layout import to_export
 from isomer.errors import UserError, run_main
 from isomer.flags import DataCheck, DataShow, parse
 from isomer.report.dataset_page import render
-from isomer.report.sheet import contact_sheet
 from isomer.report.statistics import statistics
 from isomer.volume import Volume
 
@@ -23,7 +22,7 @@ def main() -> None:
     if not splits:
         raise UserError(f"dataset {dataset.name!r} has no picture to show")
     findings = check(examine_dataset(dataset, size=DataCheck.size, deep=False))
-    page = render(dataset, splits, statistics(splits), contact_sheet(splits), findings)
+    page = render(dataset, splits, statistics(splits), findings)
     path = volume.reports / dataset.name / "dataset.html"
     files.write_text(path, page)
     progress.say(f"{path} ({len(page.encode()) / 1e6:.1f} MB)")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from isomer import files, progress
+from isomer import files, mistakes, progress
 from isomer.errors import run_main
 from isomer.flags import Report, parse
 from isomer.report.collect import collect
-from isomer.report.page import render
-from isomer.report.pictures import choose
+from isomer.report.comparison_page import render
+from isomer.report.gallery import GROUPS, PER_GROUP, order
 from isomer.report.side_by_side import write_pictures
 from isomer.volume import Volume
 
@@ -16,10 +16,14 @@ def main() -> None:
     options = parse(Report, prog="report")
     volume = Volume.from_environment()
     collected = collect(volume, options.data)
-    chosen = choose(collected)
+    split, detectors, threshold = collected.split, collected.detectors, collected.score_threshold
+    judged = [mistakes.judge(split, detector.results) for detector in detectors]
+    ordered = order(split, judged, threshold)
+    telling = [picture for some in ordered.telling.values() for picture in some]
     folder = volume.reports / collected.dataset.name
-    write_pictures(folder / "pictures", collected, chosen)
-    page = render(collected, chosen)
+    chosen = telling or ordered.pictures[: len(GROUPS) * PER_GROUP]
+    write_pictures(folder / "pictures", split, chosen, detectors, threshold)
+    page = render(collected, judged)
     files.write_text(folder / "index.html", page)
     progress.say(f"{folder / 'index.html'} ({len(page.encode()) / 1e6:.1f} MB)")
 

@@ -129,7 +129,7 @@ class Chart:
     """Curves over one axis.
 
     fraction: y from 0 to 1; square: x from 0 to 1 too; points: marks at the values; link: of a precision-recall chart,
-    the class whose point moves with the threshold ("" is all classes).
+    the class whose point moves with the threshold (0 is all classes together).
     """
 
     title: str
@@ -139,7 +139,7 @@ class Chart:
     fraction: bool = False
     square: bool = False
     points: bool = False
-    link: str | None = None
+    link: int | None = None
 
     def to_json(self) -> str:
         keys = ("label", "x", "y", "colour", "dash")

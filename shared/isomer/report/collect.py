@@ -11,6 +11,7 @@ from isomer import files, parity
 from isomer.contract import Thresholds
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset, Split
+from isomer.report.gallery import Detector
 from isomer.run import RunFolder
 from isomer.volume import Volume
 
@@ -48,6 +49,15 @@ class Collected:
     def score_threshold(self) -> float:
         """Above which detections are shown: what the published models do."""
         return self.parity["score_threshold"] if self.parity else Thresholds.score
+
+    @property
+    def detectors(self) -> list[Detector]:
+        """The models that were compared; their places in the palette are their subjects'."""
+        return [
+            Detector(subject.label, subject.results, index)
+            for index, subject in enumerate(self.subjects)
+            if subject.model
+        ]
 
 
 def collect(volume: Volume, name: str) -> Collected:

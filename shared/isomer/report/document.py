@@ -33,7 +33,7 @@ from isomer.run import now
 
 HERE = Path(__file__).parent
 STYLES = ("vendor/uPlot.min.css", "style.css")
-SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "curves.js")
+SCRIPTS = ("vendor/uPlot.iife.min.js", "page.js", "curves.js", "gallery.js")
 
 
 def page(title: str, sections: Sequence[Any], *, lede: str = "", kind: str = "") -> str:

@@ -1,54 +1,55 @@
-"""The page's pictures as files: ground truth and every detector beside each other, for a slide or a letter."""
+"""Pictures as files: ground truth and every detector beside each other, for a slide or a letter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from isomer import files
+from isomer.dataset.canonical import Picture, Split
 from isomer.drawing import draw
 from isomer.native import Detections
-from isomer.report.collect import Collected
-from isomer.report.pictures import Panel, Shown
+from isomer.report.gallery import Detector
 
 GAP = 12  # pixels between panels
 TITLE = 34  # height of the line above a panel
 JPEG_QUALITY = 88
 
 
-def write_pictures(folder: Path, collected: Collected, shown: list[Shown]) -> None:
+def write_pictures(
+    folder: Path, split: Split, pictures: Sequence[Picture], detectors: Sequence[Detector], threshold: float
+) -> None:
     """One file for each picture, under its own name; a folder of an earlier report is replaced."""
     with files.replacing_folder(folder) as temporary:
-        for item in shown:
-            name = item.picture.file_name.replace("/", "_")
-            _side_by_side(collected, item).save(temporary / name, quality=JPEG_QUALITY)
+        for picture in pictures:
+            name = picture.file_name.replace("/", "_")
+            _side_by_side(split, picture, detectors, threshold).save(temporary / name, quality=JPEG_QUALITY)
 
 
-def _side_by_side(collected: Collected, shown: Shown) -> Image.Image:
-    pixels = collected.split.load(shown.picture)
-    drawn = [
-        draw(pixels, _found(shown, panel), collected.dataset.classes, panel.colour is not None)
-        for panel in shown.panels
-    ]
-    width, height = drawn[0].size
-    sheet = Image.new("RGB", ((width + GAP) * len(drawn) - GAP, height + TITLE), "white")
+def _side_by_side(split: Split, picture: Picture, detectors: Sequence[Detector], threshold: float) -> Image.Image:
+    pixels = split.load(picture)
+    boxes = [(box.x, box.y, box.width, box.height, box.category, 0) for box in picture.boxes]
+    panels = [("ground truth", draw(pixels, _found(picture, boxes), split.classes, with_scores=False))]
+    for detector in detectors:
+        own = [one for one in detector.results if one["image_id"] == picture.id and one["score"] > threshold]
+        rows = [(*one["bbox"], one["category_id"], one["score"]) for one in sorted(own, key=lambda one: -one["score"])]
+        panels.append((detector.label, draw(pixels, _found(picture, rows), split.classes)))
+    width, height = panels[0][1].size
+    sheet = Image.new("RGB", ((width + GAP) * len(panels) - GAP, height + TITLE), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(20)
-    for index, (panel, image) in enumerate(zip(shown.panels, drawn, strict=True)):
+    for index, (title, image) in enumerate(panels):
         left = index * (width + GAP)
-        pen.text((left, 4), panel.title, fill="black", font=font)
+        pen.text((left, 4), title, fill="black", font=font)
         sheet.paste(image, (left, TITLE))
     return sheet
 
 
-def _found(shown: Shown, panel: Panel) -> Detections:
-    """What a panel shows, but for what its detector missed."""
-    frames = sorted((frame for frame in panel.frames if frame.kind != "missed"), key=lambda frame: -(frame.score or 0))
-    size = np.array([shown.picture.height, shown.picture.width] * 2, np.float32)
-    corners = [(frame.y, frame.x, frame.y + frame.height, frame.x + frame.width) for frame in frames]
-    return Detections(
-        boxes=np.array(corners, np.float32).reshape(-1, 4) / size,
-        classes=np.array([frame.category for frame in frames], int),
-        scores=np.array([frame.score or 0 for frame in frames], np.float32),
-    )
+def _found(picture: Picture, rows: Sequence[tuple]) -> Detections:
+    """x, y, width, height, class and score of each box, in pixels, as detections."""
+    table = np.array(rows, np.float32).reshape(-1, 6)
+    size = np.array([picture.height, picture.width] * 2, np.float32)
+    corners = np.stack([table[:, 1], table[:, 0], table[:, 1] + table[:, 3], table[:, 0] + table[:, 2]], axis=1)
+    return Detections(boxes=corners / size, classes=table[:, 4].astype(int), scores=table[:, 5])

@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from isomer.dataset.canonical import Split
+from isomer.report.blocks import Bar, Bars
 
 # Edges of bars: a bar holds what is at least its lower edge and below its upper one.
 SIDES = (0, 1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 100)  # percent of the picture's
@@ -17,28 +18,6 @@ ASPECTS = (0, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 4 / 5, 5 / 4, 3 / 2, 2, 3, 4, 6
 PER_PICTURE = (0, 1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 31, 51, 101, np.inf)
 GRID = 24  # cells of the heat map, across and down
 FEWEST_BARS = 6
-
-
-@dataclass(frozen=True)
-class Bar:
-    """A bar of a histogram. label: what it counts, in words; tick: below it, often nothing."""
-
-    label: str
-    tick: str
-    count: int
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Bars from left to right. median: of what is counted, in words."""
-
-    title: str
-    bars: list[Bar]
-    median: str
-
-    @property
-    def highest(self) -> int:
-        return max(bar.count for bar in self.bars)
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class Statistics:
 
     classes: list[ClassRow]
     splits: list[SplitRow]
-    histograms: list[Histogram]
+    histograms: list[Bars]
     heat: np.ndarray
     sizes: list[tuple[str, int]]
 
@@ -128,29 +107,27 @@ def _split_row(split: Split, per_picture: np.ndarray) -> SplitRow:
     return SplitRow(split.name, len(per_picture), int(per_picture.sum()), int((per_picture == 0).sum()))
 
 
-def _sides(sides: np.ndarray) -> Histogram:
+def _sides(sides: np.ndarray) -> Bars:
     labels = [f"{low:g} to {high:g} % of the picture's side" for low, high in pairwise(SIDES)]
-    return Histogram(
-        "Size of boxes", _bars(sides, SIDES, labels, [f"{edge:g}" for edge in SIDES]), _median(sides, " %")
-    )
+    return Bars("Size of boxes", _bars(sides, SIDES, labels, [f"{edge:g}" for edge in SIDES]), _median(sides, " %"))
 
 
-def _aspects(aspects: np.ndarray) -> Histogram:
+def _aspects(aspects: np.ndarray) -> Bars:
     words = ["0", *(f"{edge:g}:1" if edge >= 1 else f"1:{1 / edge:g}" for edge in ASPECTS[1:-1]), "∞"]
     labels = [f"width : height from {low} to {high}" for low, high in pairwise(words)]
     middle = len(labels) // 2
     ticks = {0: "tall", middle: "square", len(labels) - 1: "wide"}
     bars = _bars(aspects, ASPECTS, labels, [ticks.get(index, "") for index in range(len(labels))])
-    return Histogram("Aspect of boxes", bars, _median(aspects, ":1"))
+    return Bars("Aspect of boxes", bars, _median(aspects, ":1"))
 
 
-def _per_picture(counts: np.ndarray) -> Histogram:
+def _per_picture(counts: np.ndarray) -> Bars:
     ranges = [f"{low:g}" if high == low + 1 else f"{low:g} to {high - 1:g}" for low, high in pairwise(PER_PICTURE)]
     ranges[-1] = f"{PER_PICTURE[-2]:g} or more"
     bars = _bars(counts, PER_PICTURE, [f"{words} boxes" for words in ranges], [f"{low:g}" for low in PER_PICTURE])
     while len(bars) > FEWEST_BARS and not bars[-1].count:
         bars.pop()
-    return Histogram("Boxes per picture", bars, _median(counts, ""))
+    return Bars("Boxes per picture", bars, _median(counts, ""))
 
 
 def _bars(values: np.ndarray, edges: Sequence[float], labels: Sequence[str], ticks: Sequence[str]) -> list[Bar]:
@@ -161,4 +138,4 @@ def _bars(values: np.ndarray, edges: Sequence[float], labels: Sequence[str], tic
 
 
 def _median(values: np.ndarray, unit: str) -> str:
-    return f"{np.median(values):.3g}{unit}" if len(values) else "–"
+    return f"median {np.median(values):.3g}{unit}" if len(values) else "–"

@@ -7,6 +7,8 @@ import math
 import re
 from typing import Any
 
+from isomer.dataset.canonical import Dataset
+
 
 def json_text(value: Any) -> str:
     """JSON that cannot end the script element or the attribute it stands in."""
@@ -70,3 +72,10 @@ def words(key: str) -> str:
 def plain(value: float | str) -> str:
     """A value for a program to compare: a number with all its digits."""
     return value if isinstance(value, str) else repr(value)
+
+
+def about(dataset: Dataset) -> str:
+    """What a dataset is, in a line."""
+    splits = ", ".join(f"{whole(count['images'])} {name}" for name, count in dataset.about["splits"].items())
+    parts = [plural(len(dataset.classes), "class", "classes"), f"{splits} pictures"]
+    return " · ".join([*parts, *(dataset.about[key] for key in ("source", "licence") if dataset.about.get(key))])

@@ -1,6 +1,7 @@
 """A data volume as a pipeline leaves it, made up: drawn pictures, two runs, their gates, a comparison."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,9 @@ def _draw(folder: Path, split: str, index: int) -> Picture:
     (folder / "images" / file_name).write_bytes(drawing.to_jpeg())
     height, width, _ = drawing.pixels.shape
     return Picture(index + 1, file_name, width, height, drawing.boxes)
+
+
+def text(html: str) -> str:
+    """What a reader sees of a page, in one line; the pictures are drawn by the browser."""
+    body = re.sub(r"<(script|style|title).*?</\1>", "", html[html.index("<body>") :], flags=re.DOTALL)
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
