@@ -63,11 +63,11 @@ def show(report: dict[str, Any]) -> None:
     table = Table(title=f"frames of {height}x{width}", title_justify="left")
     for name in ("model", "provider"):
         table.add_column(name)
-    for name in ("batch", "threads", "p50 ms", "p95 ms", "p99 ms", "images/s", "× first", "runs"):
+    for name in ("batch", "threads", "p50 ms", "p95 ms", "p99 ms", "images/s", "× first", "× by processor", "runs"):
         table.add_column(name, justify="right")
     for cell in report["cells"]:
         for name, times in cell["models"].items():
-            ratio = cell["ratios"].get(name, {}).get("wall")
+            ratios = cell["ratios"].get(name, {})
             figures = [f"{times[key]:.2f}" for key in ("p50_ms", "p95_ms", "p99_ms")]
             table.add_row(
                 name,
@@ -76,14 +76,18 @@ def show(report: dict[str, Any]) -> None:
                 str(cell["threads"]),
                 *figures,
                 f"{times['images_per_s']:.1f}",
-                "" if ratio is None else benchmarks.ratio_words(ratio),
+                *(benchmarks.ratio_words(ratios[key]) if ratios else "" for key in ("wall", "processor")),
                 str(times["runs"]),
             )
     console.print(table)
+    for line in benchmarks.verdicts(report):
+        progress.say(line)
     console.print(_alone(report))
     console.print(_profiles(report))
     for name, why in report["absent_providers"].items():
         progress.say(f"{name}: not used, {why}")
+    if (warning := benchmarks.busy(report)) is not None:
+        progress.say(f"note: {warning}")
 
 
 def _alone(report: dict[str, Any]) -> Table:
@@ -116,7 +120,7 @@ def _profiles(report: dict[str, Any]) -> Table:
     for model in report["models"]:
         for provider, profile in model["profile"]["providers"].items():
             parts = profile["parts"]
-            kinds = list(profile["operators"].items())[:MOST_KINDS]
+            kinds = list((profile["operators"] or {}).items())[:MOST_KINDS]
             table.add_row(
                 model["name"],
                 provider,
@@ -124,7 +128,7 @@ def _profiles(report: dict[str, Any]) -> Table:
                     f"{name.removesuffix('ExecutionProvider')} {count}" for name, count in profile["nodes"].items()
                 ),
                 *(["–"] * 3 if parts is None else [f"{parts[name]:.0%}" for name in ("head", "core", "tail")]),
-                ", ".join(f"{name} {share:.0%}" for name, share in kinds),
+                ", ".join(f"{name} {share:.0%}" for name, share in kinds) or "a GPU's are not told apart",
             )
     return table
 

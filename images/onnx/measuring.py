@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import itertools
 import json
 import os
@@ -23,6 +24,7 @@ import timing
 from PIL import Image
 from published import Published
 from session import run
+from timing import Times
 
 from isomer import contract, files, progress
 from isomer.dataset import shapes
@@ -31,6 +33,7 @@ from isomer.errors import CheckFailed, UserError
 from isomer.predicting import sources
 
 PROFILED = 10  # runs
+ON_GPU = ("cuda", "tensorrt")
 HERE = Path(__file__).parent
 
 
@@ -93,37 +96,40 @@ def _in_turns(
     asked: Asked, data: dict[str, bytes], pixels: dict[int, np.ndarray], provider: str, threads: int
 ) -> list[dict[str, Any]]:
     """The latencies of all models at each batch, and their ratios to the first."""
-    alternating = len(data) > 1
-    sessions = {
-        name: providers.open_on(value, provider, threads, alternating=alternating) for name, value in data.items()
-    }
-    cells = []
-    for batch, inputs in pixels.items():
-        names = [model.name for model in asked.models_at(batch)]
-        calls: dict[str, Callable[[], object]] = {
-            name: (lambda session=sessions[name], inputs=inputs: session.run(None, {contract.INPUT: inputs}))
-            for name in names
+    names = {batch: [model.name for model in asked.models_at(batch)] for batch in pixels}
+    parts: dict[int, list[dict[str, Times]]] = {batch: [] for batch in pixels}
+    what = f"{provider}, {threads} {'thread' if threads == 1 else 'threads'}"
+    for opening in progress.track(range(timing.OPENINGS), what, unit="openings"):
+        sessions = {
+            name: providers.open_on(value, provider, threads, alternating=len(data) > 1) for name, value in data.items()
         }
-        what = f"{provider}, batches of {batch}, {threads} {'thread' if threads == 1 else 'threads'}"
-        progress.say(f"{what}: about {asked.seconds * len(names):.0f} s")
-        times = timing.alternate(calls, asked.seconds)
-        first = times[names[0]]
-        cells.append(
-            {
-                "provider": provider,
-                "batch": batch,
-                "threads": threads,
-                "models": {name: times[name].to_json(batch) for name in names},
-                "ratios": {
-                    name: {
-                        "wall": timing.ratio(first.wall, times[name].wall).to_json(),
-                        "processor": timing.ratio(first.processor, times[name].processor).to_json(),
-                    }
-                    for name in names[1:]
-                },
+        for batch, inputs in pixels.items():
+            calls: dict[str, Callable[[], object]] = {
+                name: functools.partial(sessions[name].run, None, {contract.INPUT: inputs}) for name in names[batch]
             }
-        )
-    return cells
+            parts[batch].append(timing.alternate(calls, asked.seconds / timing.OPENINGS, seed=opening))
+    return [
+        {
+            "provider": provider,
+            "batch": batch,
+            "threads": threads,
+            "models": {
+                name: timing.together([part[name] for part in parts[batch]]).to_json(batch) for name in names[batch]
+            },
+            "ratios": {name: _ratios(parts[batch], names[batch][0], name) for name in names[batch][1:]},
+        }
+        for batch in pixels
+    ]
+
+
+def _ratios(parts: list[dict[str, Times]], first: str, second: str) -> dict[str, Any]:
+    """By the clock, and by the processors' time, which other processes lengthen less."""
+    return {
+        key: timing.ratio(
+            [getattr(part[first], key) for part in parts], [getattr(part[second], key) for part in parts]
+        ).to_json()
+        for key in ("wall", "processor")
+    }
 
 
 def _about(
@@ -166,7 +172,9 @@ def _profiled(model: Published, data: bytes, provider: str, threads: int, pixels
         for _ in range(PROFILED):
             session.run(None, {contract.INPUT: pixels})
         spent = operators.read(Path(session.end_profiling()), model.model)
-    return spent.to_json() | {"detections": int(found.sum())}
+    about = spent.to_json() | {"detections": int(found.sum())}
+    # a GPU is still at work when ONNX Runtime stops its clock: that times the launches
+    return about | ({"operators": None, "parts": None} if provider in ON_GPU else {})
 
 
 def _alone(path: Path, provider: str, threads: int, pixels: np.ndarray, folder: Path) -> dict[str, Any]:

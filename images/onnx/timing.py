@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
-WARM_UP = 3  # runs that are not timed: the first ones allocate
-FEWEST = 10  # rounds, however slow they are
-SAME = 0.02  # two sessions of one file differ by up to so much: memory lies elsewhere
-RESAMPLED = 1000  # times
-BLOCKS = 20  # rounds that follow each other are alike: whole blocks of them are drawn anew
+WARM_UP = 2  # runs that are not timed: the first ones allocate
+OPENINGS = 6  # of sessions: where the system puts one's threads and memory stays as long as it is open
+FEWEST = 3  # rounds of an opening, however slow they are
+SAME = 0.03  # copies of one file differ by up to so much
+STUDENT = 2.571  # half of the 95 % interval of a mean of six, in its standard errors: Student's t, 5 degrees of freedom
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long the second takes: the median over the rounds, and where 95 % of resampled medians lie."""
+    """How many times as long the second takes, and the 95 % interval of that."""
 
     value: float
     low: float
@@ -51,13 +51,9 @@ class Ratio:
     def to_json(self) -> dict[str, Any]:
         return {key: round(value, 4) for key, value in asdict(self).items()} | {"within_noise": self.is_noise}
 
-    def __str__(self) -> str:
-        text = f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
-        return f"{text}, within noise" if self.is_noise else text
 
-
-def alternate(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, Times]:
-    """Call each in turn, round after round, the order reversed every time, until each has had so many seconds.
+def alternate(calls: Mapping[str, Callable[[], object]], seconds: float, seed: int = 0) -> dict[str, Times]:
+    """Call each in turn, round after round in a new order, until each has had so many seconds.
 
     What slows the machine for a while slows all of them, so rounds can be compared pair by pair.
     """
@@ -66,29 +62,35 @@ def alternate(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict
             call()
     wall: dict[str, list[float]] = {name: [] for name in calls}
     processor: dict[str, list[float]] = {name: [] for name in calls}
+    random = np.random.default_rng(seed)
     end = time.perf_counter() + seconds * len(calls)
-    order = list(calls)
     rounds = 0
     while rounds < FEWEST or time.perf_counter() < end:
-        for name in order:
+        # what beats in time with the rounds would else always hit the same one
+        for name in random.permutation(list(calls)):
             used, start = time.process_time(), time.perf_counter()
             calls[name]()
             wall[name].append(time.perf_counter() - start)
             processor[name].append(time.process_time() - used)
-        order.reverse()
         rounds += 1
     return {name: Times(np.array(wall[name]), np.array(processor[name])) for name in calls}
 
 
-def ratio(first: np.ndarray, second: np.ndarray) -> Ratio:
-    """The second's times in the first's, both [rounds] of the same rounds."""
-    ratios = second / first
-    blocks = np.array_split(ratios, min(BLOCKS, len(ratios)))
-    random = np.random.default_rng(0)
-    chosen = random.integers(0, len(blocks), (RESAMPLED, len(blocks)))
-    medians = [np.median(np.concatenate([blocks[place] for place in row])) for row in chosen]
-    low, high = np.percentile(medians, (2.5, 97.5))
-    return Ratio(float(np.median(ratios)), float(low), float(high))
+def together(parts: Sequence[Times]) -> Times:
+    """The times of several openings as one."""
+    return Times(np.concatenate([part.wall for part in parts]), np.concatenate([part.processor for part in parts]))
+
+
+def ratio(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> Ratio:
+    """The second's times in the first's; of each of `OPENINGS` openings, the times of the same rounds.
+
+    The median over an opening's rounds is one measurement. The interval comes from how these differ: two sessions of
+    one file can differ by half for as long as they are open, however many rounds there are.
+    """
+    logs = np.log([np.median(two / one) for one, two in zip(first, second, strict=True)])
+    half = STUDENT * float(logs.std(ddof=1)) / len(logs) ** 0.5
+    mean = float(logs.mean())
+    return Ratio(float(np.exp(mean)), float(np.exp(mean - half)), float(np.exp(mean + half)))
 
 
 def _milliseconds(seconds: float) -> float:

@@ -9,12 +9,47 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from isomer.report.words import plural
+
 BENCHMARK_JSON = "benchmark.json"
+BENCHMARK_HTML = "benchmark.html"
+BUSY = 0.5  # of the processors are taken by others
 
 
 def folder_name(models: Sequence[str]) -> str:
     """The folder in reports/ of a benchmark of these models."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", "-vs-".join(models))
+
+
+def verdicts(report: dict[str, Any]) -> list[str]:
+    """What the ratios say, a sentence each: by the clock, or where that is lost in noise by the processors' time."""
+    first = report["models"][0]["name"]
+    lines = []
+    for cell in report["cells"]:
+        where = f"{cell['provider']}, batches of {cell['batch']}, {plural(cell['threads'], 'thread')}"
+        for name, ratios in cell["ratios"].items():
+            sure = [key for key in ("wall", "processor") if not ratios[key]["within_noise"]]
+            if not sure:
+                lines.append(f"{where}: {name} and {first} do not differ by more than noise")
+                continue
+            by = "" if sure[0] == "wall" else " of processor time"
+            ratio = ratios[sure[0]]
+            lines.append(
+                f"{where}: {name} takes {ratio['value']:.2f} times as long{by} as {first} "
+                f"(95 %: {ratio['low']:.2f}–{ratio['high']:.2f})"
+            )
+    return lines
+
+
+def busy(report: dict[str, Any]) -> str | None:
+    """A warning where the machine had other work when the benchmark began."""
+    machine = report["machine"]
+    if machine["load"] <= machine["processors"] * BUSY:
+        return None
+    return (
+        f"the machine was busy: {machine['load']:g} processes wanted its {plural(machine['processors'], 'processor')}. "
+        "Trust ratios, not milliseconds"
+    )
 
 
 def ratio_words(ratio: dict[str, Any]) -> str:
