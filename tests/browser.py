@@ -140,9 +140,11 @@ class Tab:
     def point(self, selector: str) -> tuple[float, float]:
         """The middle of what is there first, moved into sight."""
         place = self.run(
-            f"""(() => {{
+            f"""(async () => {{
                 const element = document.querySelector({json.dumps(selector)});
                 element.scrollIntoView({{block: "center"}});
+                // scrolling has its own event, in the next frame
+                for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
                 const place = element.getBoundingClientRect();
                 return [place.x + place.width / 2, place.y + place.height / 2];
             }})()"""

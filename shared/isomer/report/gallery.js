@@ -142,13 +142,25 @@
     }
     return cards.get(picture);
   }
+  function put(figure, elements) {
+    const panels = figure.querySelector(".panels");
+    panels.style.setProperty("--n", elements.length);
+    panels.replaceChildren(...elements);
+    figure.view = state.view;
+  }
+  // as large as it will be, so that nothing moves when it is filled
+  function keepRoom(figure) {
+    if (figure.view === state.view || near.has(figure)) return;
+    put(figure, views().map(() => {
+      const frame = make("div", { className: "frame-of" });
+      frame.style.aspectRatio = `${figure.picture.width} / ${figure.picture.height}`;
+      return make("div", { className: "panel" }, frame, ...(single ? [] : [make("p", {}, "\u00a0")]));
+    }));
+  }
   function fill(figure) {
     if (!figure.stale) return;
     figure.stale = false;
-    const shown = views();
-    const panels = figure.querySelector(".panels");
-    panels.style.setProperty("--n", shown.length);
-    panels.replaceChildren(...shown.map((view) => panel(figure.picture, view, false).element));
+    put(figure, views().map((view) => panel(figure.picture, view, false).element));
   }
 
   const orders = {
@@ -229,6 +241,7 @@
     sum.textContent = wanted.length || pictures.length ? `${wanted.length} of ${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"}` : "There are no pictures.";
     if (pictures.length && !wanted.length) sum.textContent = "No picture is so: choose less above.";
     shown = wanted;
+    [...grid.children].forEach(keepRoom);
     near.forEach(fill);
   }
   let shown = [];
@@ -287,8 +300,10 @@
   const heading = make("h2", { id: "enlarged" });
   const button = (text, label, act) => { const one = make("button", { type: "button", className: "plain", "aria-label": label }, text); one.addEventListener("click", act); return one; };
   const body = make("div", { className: "enlarged" });
+  const closing = button("✕", "Close", () => dialog.close());
+  closing.autofocus = true;
   const dialog = make("dialog", { "aria-labelledby": "enlarged" }, make("header", {}, heading, make("span", { className: "steps" },
-    button("←", "The picture before", () => step(-1)), button("→", "The next picture", () => step(1)), button("✕", "Close", () => dialog.close()))), body);
+    button("←", "The picture before", () => step(-1)), button("→", "The next picture", () => step(1)), closing)), body);
   document.body.append(dialog);
 
   function enlarge(picture) {

@@ -15,7 +15,7 @@ from isomer import mistakes
 from isomer.contract import Thresholds
 from isomer.dataset.canonical import Picture, Split
 from isomer.drawing import class_colour
-from isomer.evaluation import RECALLS, AtThreshold
+from isomer.evaluation import AtThreshold
 from isomer.report import thresholds, thumbnails, words
 from isomer.report.blocks import Cell, Chart, Charts, Section, Series, Table
 from isomer.report.thresholds import ByPicture
@@ -244,9 +244,9 @@ def _curves(
     for category in charted if len(charted) == 1 else (0, *charted):
         curves = [thresholds.precision_recall(split, by, category) for by in judged]
         series = [
-            Series(detector.label, RECALLS.tolist(), curve, detector.colour)
+            Series(detector.label, *curve, detector.colour)
             for detector, curve in zip(detectors, curves, strict=True)
-            if any(value is not None for value in curve)
+            if curve[0]
         ]
         if series:
             title = split.classes[category - 1] if category else "all classes together"
@@ -259,7 +259,7 @@ def _curves(
 
 
 def _mistakes(split: Split, detectors: Sequence[Detector], judged: Sequence[ByPicture], threshold: float) -> Section:
-    head = ["Detector", "Right", "Missed", "Wrong class", "Poorly placed", "Both", "Duplicate", "Background"]
+    head = ["Detector", "Right", "Missed", "Wrong class", "Poorly placed", "Both at once", "Duplicate", "Background"]
     columns = (mistakes.RIGHT, mistakes.MISSED, *mistakes.KINDS[1:])
     rows = []
     for index, (detector, by) in enumerate(zip(detectors, judged, strict=True)):

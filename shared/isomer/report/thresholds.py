@@ -47,20 +47,24 @@ def by_class(split: Split, judged: ByPicture, categories: Sequence[int]) -> dict
     return tables
 
 
-def precision_recall(split: Split, judged: ByPicture, category: int) -> list[float | None]:
-    """The precision where the recall is first at least each of evaluation.RECALLS, None where it never is.
+def precision_recall(split: Split, judged: ByPicture, category: int) -> tuple[list[float], list[float]]:
+    """Recalls, rising, and the precision at each: where each of evaluation.RECALLS is reached, and at each of `STEPS`.
 
     Args:
-        category: a class, or 0 for all together. Without boxes of it all is None.
+        category: a class, or 0 for all together. Without boxes or detections of it both are empty.
 
     Unlike COCO's curve this one is as it was measured: its dips are not filled, so that a threshold's point is on it.
     """
     own = [one for found in judged.values() for one in found if category in (0, one.result["category_id"])]
     own.sort(key=lambda one: -one.result["score"])
     boxes = sum(not box.crowd and category in (0, box.category) for picture in split.pictures for box in picture.boxes)
+    if not boxes or not own:
+        return [], []
     right = np.cumsum([one.kind == mistakes.RIGHT for one in own])
-    if not boxes or not len(right):
-        return [None] * len(RECALLS)
-    precision, recall = right / np.arange(1, len(right) + 1), right / boxes
-    places = np.searchsorted(recall, RECALLS - 1e-9)
-    return [round(float(precision[place]), 4) if place < len(precision) else None for place in places]
+    precision, recall = right / np.arange(1, len(own) + 1), right / boxes
+    reaching = np.searchsorted(recall, RECALLS - 1e-9)
+    counts = np.array(above(one.result["score"] for one in own))
+    places = np.unique(np.concatenate([reaching[reaching < len(own)], counts[counts > 0] - 1]))
+    # uPlot joins curves by their x, which must not come twice
+    x = recall[places] + 1e-7 * np.arange(len(places))
+    return x.round(7).tolist(), precision[places].round(4).tolist()

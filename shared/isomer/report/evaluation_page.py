@@ -1,0 +1,127 @@
+"""The page of an evaluation: results, how class names were matched, what mistakes cost, confusions, the pictures."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from isomer.class_names import GIVEN, WAYS
+from isomer.dataset.canonical import Dataset, Split
+from isomer.evaluations import Evaluated
+from isomer.mistakes import MISTAKES
+from isomer.report import evidence, words
+from isomer.report.blocks import PLAIN, Cell, Columns, Note, Section, Table, Verdict
+from isomer.report.document import page
+from isomer.report.gallery import Detector, judged_sections
+
+MOST_MATRIX = 20  # classes of a confusion matrix; of more the table of confusions says the most frequent
+MOST_PAIRS = 100  # rows of matched names
+BY = {GIVEN: "--map"}
+
+
+def render(dataset: Dataset, split: Split, evaluated: Sequence[Evaluated]) -> str:
+    """The page as one self-contained HTML document."""
+    detectors = [Detector(one.name, one.results, place) for place, one in enumerate(evaluated)]
+    threshold = max(one.metrics.score_threshold for one in evaluated)
+    sections = [
+        _verdict(split, evaluated),
+        _results(split, evaluated),
+        Section("Class names", list(_names(evaluated))),
+        _costs(evaluated),
+        *judged_sections(split, detectors, [one.judged for one in evaluated], threshold),
+    ]
+    return page(dataset.name, sections, lede=words.about(dataset), kind="evaluation")
+
+
+def _verdict(split: Split, evaluated: Sequence[Evaluated]) -> Verdict:
+    ordered = sorted(evaluated, key=lambda one: one.metrics.mAP or 0, reverse=True)
+    lines = [f"On {words.plural(len(split.pictures), f'{split.name} picture')}."]
+    for one in ordered:
+        if one.best is not None:
+            lines.append(
+                f"{one.name}: F1 is highest, {one.best['F1']:.3f}, with scores above {one.best['score']:.2f}; "
+                f"{words.digits(one.metrics.F1)} above {one.metrics.score_threshold:g}."
+            )
+    return Verdict(PLAIN, "; ".join(f"{one.name}: mAP {words.digits(one.metrics.mAP)}" for one in ordered), lines)
+
+
+def _results(split: Split, evaluated: Sequence[Evaluated]) -> Section:
+    subjects = [(one.name, place) for place, one in enumerate(evaluated)]
+    metrics = [one.metrics.to_json() for one in evaluated]
+    boxes = Counter(
+        split.classes[box.category - 1] for picture in split.pictures for box in picture.boxes if not box.crowd
+    )
+    rows = [
+        [
+            Cell(one.name, mark=place, small=f"{one.about['architecture']} · {one.about['input_size']} px"),
+            *evidence.quality(figures, place),
+            Cell(words.digits(one.known["mAP"]), one.known["mAP"]),
+            Cell(f"{one.metrics.score_threshold:g}", one.metrics.score_threshold),
+        ]
+        for place, (one, figures) in enumerate(zip(evaluated, metrics, strict=True))
+    ]
+    note = (
+        "mAP is COCO's, over IoU 0.50–0.95 and all classes of the dataset: one that a model does not know counts as "
+        "nothing found. Precision, recall and F1 are of what scores above the threshold, at IoU 0.5."
+    )
+    head = ["Model", *evidence.QUALITY, "mAP of known classes", "Score above"]
+    by_class = evidence.by_class("AP50 by class", subjects, metrics, split.classes, boxes)
+    blocks = [
+        Table(head, rows, cards=True),
+        Columns([by_class, Columns([evidence.by_size(subjects, metrics), evidence.confusions(subjects, metrics)])]),
+    ]
+    if len(split.classes) <= MOST_MATRIX:
+        blocks += [
+            _matrix(one.name, place, split.classes, figures)
+            for place, (one, figures) in enumerate(zip(evaluated, metrics, strict=True))
+        ]
+    return Section("Results", blocks, note=note)
+
+
+def _matrix(name: str, colour: int, classes: Sequence[str], metrics: dict[str, Any]) -> Table:
+    counts = {(truth, found): count for truth, found, count in metrics["confusion"]}
+    rows = [
+        [
+            "nothing there" if truth is None else truth,
+            *(_count(counts.get((truth, found), 0), truth, found) for found in (*classes, None)),
+        ]
+        for truth in (*classes, None)
+    ]
+    heads = [Cell(name, mark=colour), *classes, "missed"]
+    return Table(heads, rows, note=f"{name}: boxes of a row's class, and what they were found as.", plain=True)
+
+
+def _count(count: int, truth: str | None, found: str | None) -> Cell:
+    if truth is None and found is None:
+        return Cell("")
+    return Cell(words.whole(count), count, state="" if not count else "good" if truth == found else "bad")
+
+
+def _names(evaluated: Sequence[Evaluated]) -> Iterator[Table | Note]:
+    for place, one in enumerate(evaluated):
+        names = one.names
+        order = sorted(names.pairs, key=lambda pair: WAYS.index(pair[2]))
+        rows = [[theirs, ours, BY.get(way, way)] for theirs, ours, way in order]
+        more = f"{len(rows) - MOST_PAIRS} more are in evaluation.json." if len(rows) > MOST_PAIRS else ""
+        head = [Cell(one.name, mark=place), "Dataset", "Matched by"]
+        yield Table(head, rows[:MOST_PAIRS], note=more, text=(1, 2))
+        for text, found in (
+            ("Not known to the model, so never found", names.only_data),
+            ("Not in the dataset, so left out", names.only_model),
+        ):
+            if found:
+                yield Note(f"{one.name}. {text}: {', '.join(found)}.", warning=found is names.only_data)
+
+
+def _costs(evaluated: Sequence[Evaluated]) -> Section:
+    rows = [
+        [Cell(one.name, mark=place), *(Cell(words.signed(one.gains[kind]), one.gains[kind]) for kind in MISTAKES)]
+        for place, one in enumerate(evaluated)
+    ]
+    note = (
+        "What AP50 would gain if one kind of mistake were mended, whatever its score, each for itself (TIDE's ΔAP). "
+        "Where a kind costs most is where more data or training helps most."
+    )
+    heads = ["both at once" if "," in kind else kind for kind in MISTAKES]
+    return Section("What mistakes cost", [Table(["Model", *map(str.capitalize, heads)], rows, cards=True)], note=note)
