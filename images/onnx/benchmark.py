@@ -16,6 +16,7 @@ from isomer import benchmarks, files, progress
 from isomer.converting.asked import sides
 from isomer.errors import UserError, run_main
 from isomer.flags import Benchmark, parse
+from isomer.report import benchmark_page
 from isomer.volume import Volume
 
 MOST_KINDS = 6  # of operators in the terminal; the JSON has all
@@ -32,8 +33,10 @@ def main() -> None:
     files.write_json(folder / benchmarks.BENCHMARK_JSON, report)
     if options.json:
         files.write_json(options.json, report)
+    files.write_text(folder / benchmarks.BENCHMARK_HTML, benchmark_page.render(report))
     show(report)
-    progress.say(f"{folder / benchmarks.BENCHMARK_JSON}")
+    for name in (benchmarks.BENCHMARK_JSON, benchmarks.BENCHMARK_HTML):
+        progress.say(f"{folder / name}")
 
 
 def _numbers(flag: str, words: str, everything: int | None = None) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError, run_main
 from isomer.flags import Evaluate, parse
 from isomer.mistakes import MISTAKES, RIGHT
+from isomer.report import evaluation_page
 from isomer.volume import Volume
 
 MOST_CLASSES = 8  # of a matrix in the terminal
@@ -48,8 +49,11 @@ def main() -> None:
     files.write_json(folder / evaluations.EVALUATION_JSON, report)
     if options.json:
         files.write_json(options.json, report)
+    page = evaluation_page.render(dataset, split, evaluated)
+    files.write_text(folder / evaluations.EVALUATION_HTML, page)
     show(report)
     progress.say(f"{folder / evaluations.EVALUATION_JSON}")
+    progress.say(f"{folder / evaluations.EVALUATION_HTML} ({len(page.encode()) / 1e6:.1f} MB)")
 
 
 def matched(model: Published, dataset: Dataset, given: dict[str, str]) -> Names:
@@ -75,7 +79,7 @@ def said(model: Published, names: Names) -> list[str]:
         if words:
             lines.append(f"  {len(words)} by {_WAYS[way]}: {_some(words)}")
     if names.ambiguous:
-        fits = (f"{name} ({' or '.join(fitting)}?)" for name, fitting in names.ambiguous.items())
+        fits = (f"{name} ({' or '.join(fitting)}?)" for name, fitting in names.ambiguous)
         lines.append(f"  left out, fits several (--map theirs=ours decides): {_some(tuple(fits))}")
     if names.only_data:
         lines.append(f"  not known to the model, so never found: {_some(names.only_data)}")

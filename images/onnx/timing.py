@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 PERCENTILES = (50, 95, 99)
+QUANTILES = range(0, 100, 5)  # for a curve; the last runs of all would stretch it
 WARM_UP = 2  # runs that are not timed: the first ones allocate
 OPENINGS = 6  # of sessions: where the system puts one's threads and memory stays as long as it is open
 FEWEST = 3  # rounds of an opening, however slow they are
@@ -32,6 +33,7 @@ class Times:
             "mean_ms": _milliseconds(self.wall.mean()),
             "processor_ms": _milliseconds(np.median(self.processor)),
             "images_per_s": round(pictures / float(self.wall.mean()), 2),
+            "quantiles_ms": [_milliseconds(value) for value in np.percentile(self.wall, QUANTILES)],
         }
 
 

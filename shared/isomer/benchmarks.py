@@ -30,14 +30,12 @@ def verdicts(report: dict[str, Any]) -> list[str]:
         for name, ratios in cell["ratios"].items():
             sure = [key for key in ("wall", "processor") if not ratios[key]["within_noise"]]
             if not sure:
-                lines.append(f"{where}: {name} and {first} do not differ by more than noise")
+                lines.append(f"{name} and {first} do not differ by more than noise ({where})")
                 continue
-            by = "" if sure[0] == "wall" else " of processor time"
             ratio = ratios[sure[0]]
-            lines.append(
-                f"{where}: {name} takes {ratio['value']:.2f} times as long{by} as {first} "
-                f"(95 %: {ratio['low']:.2f}–{ratio['high']:.2f})"
-            )
+            times = "times as long as" if sure[0] == "wall" else "times the processor time of"
+            spread = f"95 %: {ratio['low']:.2f}–{ratio['high']:.2f}"
+            lines.append(f"{name} takes {ratio['value']:.2f} {times} {first} ({where}; {spread})")
     return lines
 
 

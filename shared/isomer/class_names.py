@@ -61,7 +61,7 @@ class Names:
     pairs: tuple[tuple[str, str, str], ...]
     only_model: tuple[str, ...]
     only_data: tuple[str, ...]
-    ambiguous: dict[str, tuple[str, ...]]
+    ambiguous: tuple[tuple[str, tuple[str, ...]], ...]
 
     def ids(self, model: Sequence[str], data: Sequence[str]) -> dict[int, int]:
         """The dataset's class id of each of the model's that has one; both count from 1."""
@@ -117,7 +117,7 @@ def match(model: Sequence[str], data: Sequence[str], given: dict[str, str]) -> N
         pairs=tuple((name, *found[name]) for name in model if name in found),
         only_model=tuple(name for name in model if name not in found),
         only_data=tuple(name for name in data if name not in used),
-        ambiguous={name: fitting for name, fitting in ambiguous.items() if name not in found},
+        ambiguous=tuple((name, fitting) for name, fitting in ambiguous.items() if name not in found),
     )
 
 

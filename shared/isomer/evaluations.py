@@ -33,7 +33,7 @@ class Evaluated:
         gains: what AP50 would gain if a kind of mistake were mended, each for itself.
         best: the score above which F1 is highest, and that F1; None where nothing is right.
         worst: pictures, the worst first, with their F1 above the threshold.
-        results: COCO results with the dataset's class ids.
+        results: COCO results with the dataset's class ids; judged: the kind of each.
     """
 
     about: dict[str, Any]
@@ -45,6 +45,11 @@ class Evaluated:
     best: dict[str, float] | None
     worst: list[dict[str, Any]]
     results: list[dict[str, Any]]
+    judged: dict[int, tuple[mistakes.Judged, ...]]
+
+    @property
+    def name(self) -> str:
+        return self.about["name"]
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -79,6 +84,7 @@ def measure(
         best=best_threshold(split, judged),
         worst=_worst(split, results, threshold),
         results=results,
+        judged=judged,
     )
 
 

@@ -26,6 +26,7 @@ from isomer.report.document import page
 
 PARTS = {"head": "head: resize, normalise", "core": "core: the network", "tail": "tail: NMS, padding"}
 MOST_OPERATORS = 12
+PART_COLOUR = 3  # in the palette, whose first ones are the models'
 
 
 def render(report: dict[str, Any]) -> str:
@@ -50,7 +51,7 @@ def render(report: dict[str, Any]) -> str:
 
 def _verdict(report: dict[str, Any]) -> Verdict:
     first, *others = benchmarks.verdicts(report)
-    return Verdict(PLAIN, f"{first[0].upper()}{first[1:]}", [f"{line[0].upper()}{line[1:]}." for line in others])
+    return Verdict(PLAIN, first, [f"{line}." for line in others])
 
 
 def _latency(report: dict[str, Any]) -> Section:
@@ -88,9 +89,8 @@ def _latency(report: dict[str, Any]) -> Section:
 def _ratio(ratio: dict[str, Any] | None) -> Cell:
     if ratio is None:
         return Cell("")
-    small = f"{ratio['low']:.2f}–{ratio['high']:.2f}" + (", noise" if ratio["within_noise"] else "")
     state = "" if ratio["within_noise"] else "good" if ratio["value"] < 1 else "bad"
-    return Cell(f"{ratio['value']:.2f}", ratio["value"], small=small, state=state)
+    return Cell(benchmarks.ratio_words(ratio), ratio["value"], state=state)
 
 
 def _charts(report: dict[str, Any], colours: dict[str, int]) -> Iterator[Chart]:
@@ -127,14 +127,14 @@ def _spread(quantiles: list[float]) -> tuple[list[float], list[float]]:
 
 def _spent(report: dict[str, Any]) -> Section:
     blocks: list[Any] = []
-    for place, model in enumerate(report["models"]):
+    for model in report["models"]:
         about = model["profile"]
         for provider, profile in about["providers"].items():
             where = f"{model['name']}, {provider}, batches of {about['batch']}"
             if profile["parts"]:
                 parts = profile["parts"]
                 shares = [
-                    Share(label, parts[name], place + index, f"{parts[name]:.0%}")
+                    Share(label, parts[name], PART_COLOUR + index, f"{parts[name]:.0%}")
                     for index, (name, label) in enumerate(PARTS.items())
                 ]
                 blocks.append(Shares(where, shares))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from isomer.class_names import GIVEN, WAYS
+from isomer.class_names import GIVEN, WAYS, Names
 from isomer.dataset.canonical import Dataset, Split
 from isomer.evaluations import Evaluated
 from isomer.mistakes import MISTAKES
@@ -52,11 +52,12 @@ def _results(split: Split, evaluated: Sequence[Evaluated]) -> Section:
     boxes = Counter(
         split.classes[box.category - 1] for picture in split.pictures for box in picture.boxes if not box.crowd
     )
+    unknown = any(one.names.only_data for one in evaluated)
     rows = [
         [
             Cell(one.name, mark=place, small=f"{one.about['architecture']} · {one.about['input_size']} px"),
             *evidence.quality(figures, place),
-            Cell(words.digits(one.known["mAP"]), one.known["mAP"]),
+            *([Cell(words.digits(one.known["mAP"]), one.known["mAP"])] if unknown else []),
             Cell(f"{one.metrics.score_threshold:g}", one.metrics.score_threshold),
         ]
         for place, (one, figures) in enumerate(zip(evaluated, metrics, strict=True))
@@ -65,7 +66,7 @@ def _results(split: Split, evaluated: Sequence[Evaluated]) -> Section:
         "mAP is COCO's, over IoU 0.50–0.95 and all classes of the dataset: one that a model does not know counts as "
         "nothing found. Precision, recall and F1 are of what scores above the threshold, at IoU 0.5."
     )
-    head = ["Model", *evidence.QUALITY, "mAP of known classes", "Score above"]
+    head = ["Model", *evidence.QUALITY, *(["mAP of known classes"] if unknown else []), "Score above"]
     by_class = evidence.by_class("AP50 by class", subjects, metrics, split.classes, boxes)
     blocks = [
         Table(head, rows, cards=True),
@@ -99,19 +100,23 @@ def _count(count: int, truth: str | None, found: str | None) -> Cell:
 
 
 def _names(evaluated: Sequence[Evaluated]) -> Iterator[Table | Note]:
+    """A table for all models of the same classes."""
+    alike: dict[Names, list[tuple[str, int]]] = {}
     for place, one in enumerate(evaluated):
-        names = one.names
+        alike.setdefault(one.names, []).append((one.name, place))
+    for names, models in alike.items():
+        called = ", ".join(name for name, _ in models)
         order = sorted(names.pairs, key=lambda pair: WAYS.index(pair[2]))
         rows = [[theirs, ours, BY.get(way, way)] for theirs, ours, way in order]
         more = f"{len(rows) - MOST_PAIRS} more are in evaluation.json." if len(rows) > MOST_PAIRS else ""
-        head = [Cell(one.name, mark=place), "Dataset", "Matched by"]
+        head = [Cell(called, mark=models[0][1]), "Dataset", "Matched by"]
         yield Table(head, rows[:MOST_PAIRS], note=more, text=(1, 2))
-        for text, found in (
-            ("Not known to the model, so never found", names.only_data),
-            ("Not in the dataset, so left out", names.only_model),
-        ):
-            if found:
-                yield Note(f"{one.name}. {text}: {', '.join(found)}.", warning=found is names.only_data)
+        if names.only_data:
+            yield Note(f"Not known to {called}, so never found: {', '.join(names.only_data)}.", warning=True)
+        for name, fitting in names.ambiguous:
+            yield Note(f"{name} of {called} is left out, it fits several: {', '.join(fitting)}.", warning=True)
+        if names.only_model:
+            yield Note(f"Not in the dataset, so left out: {', '.join(names.only_model)}.")
 
 
 def _costs(evaluated: Sequence[Evaluated]) -> Section:
@@ -119,9 +124,6 @@ def _costs(evaluated: Sequence[Evaluated]) -> Section:
         [Cell(one.name, mark=place), *(Cell(words.signed(one.gains[kind]), one.gains[kind]) for kind in MISTAKES)]
         for place, one in enumerate(evaluated)
     ]
-    note = (
-        "What AP50 would gain if one kind of mistake were mended, whatever its score, each for itself (TIDE's ΔAP). "
-        "Where a kind costs most is where more data or training helps most."
-    )
+    note = "What AP50 would gain if one kind of mistake were mended, whatever its score, each for itself (TIDE's ΔAP)."
     heads = ["both at once" if "," in kind else kind for kind in MISTAKES]
     return Section("What mistakes cost", [Table(["Model", *map(str.capitalize, heads)], rows, cards=True)], note=note)
