@@ -2,9 +2,10 @@
 
     python latency_turns.py JOB.json
 
-JOB.json: `threads`, `frame` (a .npy file, uint8 [1, height, width, 3]), and `models`: name to a file and its kind
-("contract": the published model, "core": its bare core, "float": pixels / 255 as [3, height, width], "uint8": the
-frame), or to a core.onnx and what core.json says of it, which is then assembled.
+JOB.json: `threads`, `frame` (a .npy file, uint8 [1, height, width, 3]), and `models`: name to a file and its kind, what
+it is run on ("float": pixels / 255 as [3, height, width]; "uint8": the frame) with `count`, its output that says how
+many boxes it found, if one does; or to a core.onnx, its `core` as core.json has it, and the kind "contract", the
+published model around it, or "core", that core alone. Cores go through what `assemble` does to them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from optimise import fused
 from session import open_session
 
 from isomer import contract
@@ -38,8 +40,9 @@ def _call(path: Path, about: dict, frame: np.ndarray, threads: int):
     """A function that runs the model once, from the uint8 frame to boxes, and returns how many it found (or -1)."""
     model = onnx.load(path)
     if "core" in about:
+        model = fused(model)
+    if about["kind"] == "contract":
         model = assemble(model, Core.from_json(about["core"]), path.stem, Thresholds(score=about["score"]))
-        onnx.save(model, path.with_name("assembled.onnx"))
     session = open_session(model, threads=threads)
     name = session.get_inputs()[0].name
     if about["kind"] == "core":
@@ -53,9 +56,8 @@ def _call(path: Path, about: dict, frame: np.ndarray, threads: int):
             return len(session.run(None, {name: images})[0])
 
         return of_float
-    if about["kind"] == "contract":
-        return lambda: int(session.run([contract.COUNT], {name: frame})[0][0])
-    return lambda: session.run(None, {name: frame}) and -1
+    counts = [item.name for item in session.get_outputs()].index(about.get("count", contract.COUNT))
+    return lambda: int(session.run(None, {name: frame})[counts][0])
 
 
 if __name__ == "__main__":

@@ -171,11 +171,12 @@ def _other_scores(scores: np.ndarray, native: np.ndarray) -> Iterator[tuple[str,
 
 
 def _normalised(model: onnx.ModelProto, mean: tuple, std: tuple) -> onnx.ModelProto:
-    """A copy of a model with another normalisation in its head."""
+    """A copy of a model with another normalisation, in RGB order, in its head."""
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    order = -1 if check.metadata(model).get("channels") == "bgr" else 1
     for tensor in copy.graph.initializer:
-        values = {head.MEAN: mean, head.STD: std}.get(tensor.name)
+        values = {head.MEAN: mean[::order], head.STD: std[::order]}.get(tensor.name)
         if values is not None:
             tensor.CopyFrom(numpy_helper.from_array(np.array(values, np.float32).reshape(tensor.dims), tensor.name))
     return copy

@@ -20,7 +20,7 @@ from isomer.contract import Preprocessing
 from isomer.graph.builder import GraphBuilder
 
 PREFIX = "head"
-MEAN = f"{PREFIX}/mean"
+MEAN = f"{PREFIX}/mean"  # [3, 1], in the order of the picture's channels
 STD = f"{PREFIX}/std"
 # Of a letterboxed picture: fractions of the core's input * scale + shift = fractions of the picture; [4], y, x, y, x.
 BOX_SCALE = f"{PREFIX}/box_scale"
@@ -35,19 +35,17 @@ def build(core: Preprocessing, channels: str = "rgb", core_channels: str | None 
         core_channels: order that the core takes, if not what it says: its weights were changed for it.
     """
     build = GraphBuilder(PREFIX)
-    core_channels = core_channels or core.channels
+    for name, values in ((MEAN, core.mean), (STD, core.std)):
+        ordered = np.array(values[::-1] if channels == "bgr" else values, np.float32)
+        build.named_constant(name, ordered.reshape(3, 1))
     if core.resize.mode == "none":
-        pixels, axis = build.op("Cast", contract.INPUT, to=TensorProto.FLOAT), 3
-        order = [0, 3, 1, 2] if core.layout == "NCHW" else [0, 1, 2, 3]
+        pixels = build.op("Transpose", contract.INPUT, perm=[0, 2, 3, 1])
+        pixels = _normalised(build, build.op("Cast", pixels, to=TensorProto.FLOAT))
     else:
-        pixels, axis = _resized(build, core, channels), 2
-        order = [0, 2, 3, 1] if core.layout == "NCHW" else [0, 3, 1, 2]
-    if channels != core_channels:
-        pixels = build.op("Gather", pixels, build.ints(2, 1, 0), axis=axis)
-    shape = [3] + [1] * (3 - axis)
-    for name, kind, values in ((MEAN, "Sub", core.mean), (STD, "Div", core.std)):
-        ordered = np.array(values[::-1] if core_channels == "bgr" else values, np.float32)
-        pixels = build.op(kind, pixels, build.named_constant(name, ordered.reshape(shape)))
+        pixels = _resized(build, core)
+    if channels != (core_channels or core.channels):
+        pixels = build.op("Gather", pixels, build.ints(2, 1, 0), axis=2)
+    order = [0, 2, 3, 1] if core.layout == "NCHW" else [0, 3, 1, 2]
     build.op("Transpose", pixels, perm=order, output=contract.CORE_INPUT)
     return build.graph(
         [helper.make_tensor_value_info(contract.INPUT, TensorProto.UINT8, ["batch", "height", "width", 3])],
@@ -75,36 +73,44 @@ class _Axis:
     offset: str | None
 
 
-def _resized(build: GraphBuilder, core: Preprocessing, channels: str) -> str:
-    """The pictures as large as the core wants them, float32 [n, width, channel, height]."""
-    height, width = core.height, core.width
+def _resized(build: GraphBuilder, core: Preprocessing) -> str:
+    """The pictures as large as the core wants them and normalised, float32 [n, width, channel, height]."""
     rows_axis, columns_axis = _axes(build, core)
     top, bottom, row_weight = _neighbours(build, rows_axis, core.resize.coordinates)
     left, right, column_weight = _neighbours(build, columns_axis, core.resize.coordinates)
-
-    # all upper rows, then all lower rows: [n, 2 height, frame width, 3], still bytes
-    rows = build.op("Gather", contract.INPUT, build.op("Concat", top, bottom, axis=0), axis=1)
-    # the width leads, so that picking a column copies one long run of bytes: [n, frame width, 3 * 2 height]
-    rows = build.op("Reshape", rows, build.ints(0, 2 * height, -1))
-    columns = build.op("Reshape", build.op("Transpose", rows, perm=[0, 2, 1]), build.ints(0, -1, 6 * height))
-    # left and right neighbour of each column beside each other: [n, width, 2, 3 * 2 height]
+    # left and right neighbour of each column beside each other: [2 width], and their weights [width, 1, 2]
     pairs = build.op("Reshape", _beside(build, left, right), build.ints(-1))
-    columns = build.op("Cast", build.op("Gather", columns, pairs, axis=1), to=TensorProto.FLOAT)
-    columns = build.op("Reshape", columns, build.ints(0, width, 2, 6 * height))
-    # one product per column, (1 - w) left + w right, in one pass over memory
     weights = _beside(build, build.op("Sub", build.floats(1.0), column_weight), column_weight)
-    columns = build.op("MatMul", build.op("Reshape", weights, build.ints(width, 1, 2)), columns)
-    columns = build.op("Reshape", columns, build.ints(0, 3 * width, 2, height))
-    upper, lower = build.pair("Split", columns, axis=2, num_outputs=2)
-    step = build.op("Mul", build.op("Sub", lower, upper), row_weight)
-    pixels = build.op("Reshape", build.op("Add", upper, step), build.ints(0, width, 3, height))
+    weights = build.op("Reshape", weights, build.ints(core.width, 1, 2))
+    # rows of pixels / std cost nothing more: their weights are divided instead, [3, height]
+    upper, lower = (
+        build.op("Mul", _columns(build, core, rows, pairs, weights), build.op("Div", weight, STD))
+        for rows, weight in ((top, build.op("Sub", build.floats(1.0), row_weight)), (bottom, row_weight))
+    )
+    pixels = build.op("Sub", build.op("Add", upper, lower), build.op("Div", MEAN, STD))
     if core.resize.mode == "letterbox":
         inside = _inside(build, rows_axis)
         inside = build.op("And", build.op("Unsqueeze", _inside(build, columns_axis), build.ints(1, 2)), inside)
-        mean = np.array(core.mean[::-1] if channels == "bgr" else core.mean, np.float32).reshape(3, 1)
-        around = mean if core.resize.pad is None else np.array(core.resize.pad, np.float32)
-        pixels = build.op("Where", inside, pixels, build.constant("pad", around))
+        around = MEAN if core.resize.pad is None else build.constant("pad", np.array(core.resize.pad, np.float32))
+        pixels = build.op("Where", inside, pixels, _normalised(build, around))
     return pixels
+
+
+def _columns(build: GraphBuilder, core: Preprocessing, rows: str, pairs: str, weights: str) -> str:
+    """Some rows of the pictures, as many as the core's input has, with its columns: float32 [n, width, 3, height]."""
+    # the width leads, so that picking a column copies one long run of bytes: [n, frame width, 3 height]
+    picked = build.op("Reshape", build.op("Gather", contract.INPUT, rows, axis=1), build.ints(0, core.height, -1))
+    columns = build.op("Transpose", picked, perm=[0, 2, 1])
+    columns = build.op("Reshape", columns, build.ints(0, -1, 3 * core.height))
+    columns = build.op("Cast", build.op("Gather", columns, pairs, axis=1), to=TensorProto.FLOAT)
+    columns = build.op("Reshape", columns, build.ints(0, core.width, 2, 3 * core.height))
+    # one product per column, (1 - w) left + w right, in one pass over memory
+    columns = build.op("MatMul", weights, columns)
+    return build.op("Reshape", columns, build.ints(0, core.width, 3, core.height))
+
+
+def _normalised(build: GraphBuilder, pixels: str) -> str:
+    return build.op("Div", build.op("Sub", pixels, MEAN), STD)
 
 
 def _axes(build: GraphBuilder, core: Preprocessing) -> tuple[_Axis, _Axis]:
