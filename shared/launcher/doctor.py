@@ -1,31 +1,62 @@
-"""`./inv doctor`: what a verb would use on this machine, and what is missing."""
+"""`./inv doctor`: what a verb would use on this machine, and what stands between it and a good run."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import getpass
+import io
+import json
 import os
 import platform
-import shutil
+import socket
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from launcher import engines, project
+from isomer import files
+from isomer.errors import CheckFailed, UserError
+from launcher import checkup, engines, project
+from launcher.checkup import ERROR, Finding, World
+from launcher.checkup.folders import free
 from launcher.verbs import Parsed
 
-# Unpacked, with what is downloaded for them: measured, rounded up
-NEEDED_GB = {"docker": 40, "venv": 15}
+STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
+RUNS = 5  # whose records a bug report holds
 
 
 def run(given: Parsed) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    options = given.flags
+    name, known = _engine(options.engine, silent=options.json)
+    findings = checkup.examine(World(name))
+    if options.bundle:
+        write_bundle(options.bundle, known, findings)
+        print(
+            f"wrote {options.bundle}: no path, user or host name of this machine is in it; read it before you send it"
+        )
+    elif options.json:
+        print(json.dumps(report(known, findings), indent=2))
+    else:
+        show(known, findings)
+    errors = [finding.code for finding in findings if finding.level == ERROR]
+    if errors:
+        raise CheckFailed(f"a run would fail here: {', '.join(errors)}")
 
-    engine = engines.choose(given.flags.engine)
-    table = Table(show_header=False)
-    for row in facts(engine):
-        table.add_row(*row)
-    Console().print(table)
-    for sentence in wanting(engine):
-        print(f"warning: {sentence}")
+
+def _engine(asked: str | None, silent: bool) -> tuple[str, dict[str, str]]:
+    """The engine that a verb would use, and the facts; one that was asked for and cannot be used has none."""
+    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
+        try:
+            engine = engines.choose(asked)
+        except UserError as error:
+            name = asked or os.environ["ISOMER_ENGINE"]
+            if name not in engines.NAMES:
+                raise
+            return name, {"engine": str(error)}
+    return engine.NAME, dict(facts(engine))
 
 
 def facts(engine: ModuleType) -> list[tuple[str, str]]:
@@ -38,32 +69,78 @@ def facts(engine: ModuleType) -> list[tuple[str, str]]:
         *((f"engine {other.NAME}", other.unavailable() or "can be used, too") for other in others),
         ("GPU", engine.gpu() or "none: training and export on the CPU"),
         ("computer", f"{len(os.sched_getaffinity(0))} cores, {memory:.0f} GB memory, {platform.machine()}"),
-        ("data volume", f"{project.volume().root}, {_free(project.volume().root):.0f} GB free"),
-        (f"disk of the {engine.NAME} engine", f"{engine.place()}, {_free(engine.place()):.0f} GB free"),
+        ("data volume", f"{project.volume().root}, {free(project.volume().root):.0f} GB free"),
+        (f"disk of the {engine.NAME} engine", f"{engine.place()}, {free(engine.place()):.0f} GB free"),
         *((f"image {name}", engine.describe(name)) for name in project.images()),
         ("base image", os.environ.get("ISOMER_BASE_IMAGE") or "as the Dockerfiles say"),
         ("revision", f"{revision}{', changed since' if dirty == 'true' else ''}"),
     ]
 
 
-def wanting(engine: ModuleType) -> list[str]:
-    """What will go wrong, as sentences."""
-    found = []
-    missing = [name for name in project.images() if not engine.is_ready(name)]
-    free = _free(engine.place())
-    if missing and free < NEEDED_GB[engine.NAME]:
-        found.append(
-            f"{', '.join(missing)} must be made yet and may need {NEEDED_GB[engine.NAME]} GB; {free:.0f} GB are free"
-        )
-    if not os.access(_nearest(project.volume().root), os.W_OK):
-        found.append(f"the data volume {project.volume().root} cannot be written; set ISOMER_DATA")
-    return found
+def show(known: dict[str, str], findings: list[Finding]) -> None:
+    """The facts as a table, and a line and a command for each finding."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(show_header=False)
+    for row in known.items():
+        table.add_row(*row)
+    console.print(table)
+    for finding in findings:
+        console.print(f"[{STYLES[finding.level]}]{finding.level}[/] [bold]{finding.code}[/]: ", end="")
+        console.print(finding.sentence, markup=False, soft_wrap=True)
+        console.print(f"    {finding.cure}", markup=False, soft_wrap=True)
+    if not findings:
+        console.print("nothing stands in the way")
 
 
-def _free(path: Path) -> float:
-    return shutil.disk_usage(_nearest(path)).free / 1e9
+def report(known: dict[str, str], findings: list[Finding]) -> dict[str, Any]:
+    """What --json prints."""
+    return {"facts": known, "findings": [dataclasses.asdict(finding) for finding in findings]}
 
 
-def _nearest(path: Path) -> Path:
-    """The path, or the nearest folder above it that exists."""
-    return path if path.exists() else _nearest(path.parent)
+def write_bundle(path: Path, known: dict[str, str], findings: list[Finding]) -> None:
+    """A zip archive for a bug report: facts, findings, packages, and the records of the last runs, made anonymous."""
+    packages = _output(sys.executable, "-m", "pip", "list", "--format=freeze")
+    members = {
+        "doctor.json": json.dumps(report(known, findings), indent=2),
+        "host-packages.txt": packages,
+        "changes.txt": _output("git", "-C", str(project.ROOT), "status", "--short"),
+        "docker.txt": _output("docker", "version"),
+        "nvidia-smi.txt": _output("nvidia-smi"),
+    }
+    records = sorted(project.volume().runs.glob("*/run.json"), key=lambda found: found.stat().st_mtime)
+    for record in records[-RUNS:]:
+        for found in (record, record.with_name("config.json"), record.with_name("gate.json")):
+            if found.is_file():
+                members[f"runs/{found.parent.name}/{found.name}"] = found.read_text(errors="replace")
+    with files.replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in members.items():
+            archive.writestr(anonymous(name), anonymous(text))
+
+
+def anonymous(text: str) -> str:
+    """Text without the paths of this machine, the user's name and the host's."""
+    home, user, host = str(Path.home()), _user(), socket.gethostname()
+    words = {str(project.volume().root): "DATA", str(project.ROOT): "ISOMER", home: "HOME", user: "USER", host: "HOST"}
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) > 2:  # "/" is the home of some users
+            text = text.replace(word, f"<{words[word]}>")
+    return text
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a uid without a name
+        return ""
+
+
+def _output(*argv: str) -> str:
+    """What a command says, or why it says nothing."""
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"{argv[0]}: {error}\n"
+    return done.stdout + done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from isomer.flags import KINDS, Fetch, Train, flag, required
 
@@ -83,8 +84,18 @@ class Build(Engine, Image):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Doctor(Engine):
-    """Show what would be used: engine, GPU, disk, environments."""
+class Doctor(Engine, Json):
+    """Say what would be used here, and what stands between this machine and a good run, with what cures it.
+
+    Exit code 1 where a run would fail.
+
+    Examples:
+        ./inv doctor
+        ./inv doctor --engine docker
+        ./inv doctor --bundle report.zip
+    """
+
+    bundle: Path | None = flag(None, "write a zip archive for a bug report, without private paths", output=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import os
 import secrets
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from launcher.process import Command
 from launcher.step import Among, Output, Step, provenance
 
 NAME = "docker"
+WEB = "/opt/web"  # where images/onnx/Dockerfile puts what browsers run models with
 LISTEN = "0.0.0.0"  # inside a container, whose port is given to 127.0.0.1 of this machine alone
 IN_BACKGROUND = False  # a build says much, and takes the whole processor
 INSIDE = Path("/opt/isomer")  # the repository's place in an image
@@ -28,23 +30,33 @@ ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".data", ".txt"
 NEEDED_INSIDE = (DATA_INSIDE, INSIDE, Path("/opt/venv"), Path("/usr/bin"), Path("/etc"), Path("/tmp"), Path("/proc"))
 
 
-@cache
-def client() -> Any:
-    """A client of the engine that the docker command would talk to.
-
-    Raises:
-        docker.errors.DockerException: none answers.
-    """
-    import docker
+def address(env: Mapping[str, str]) -> str | None:
+    """Where the engine is that the docker command would talk to; None for the place that Docker has by itself."""
     from docker.context import ContextAPI
 
-    address = os.environ.get("DOCKER_HOST")
-    if address is None:
-        context = ContextAPI.get_current_context()
-        address = context.Host if context else None
-    made = docker.DockerClient(base_url=address, timeout=20) if address else docker.from_env(timeout=20)
+    if env.get("DOCKER_HOST"):
+        return env["DOCKER_HOST"]
+    context = ContextAPI.get_current_context()
+    return context.Host if context else None
+
+
+def connect(address: str | None, timeout: float = 20) -> Any:
+    """A client of the engine at an address.
+
+    Raises:
+        docker.errors.DockerException: none answers within `timeout` seconds.
+    """
+    import docker
+
+    made = docker.DockerClient(base_url=address, timeout=timeout) if address else docker.from_env(timeout=timeout)
     made.ping()
     return made
+
+
+@cache
+def client() -> Any:
+    """A client of the engine; raises as connect does."""
+    return connect(address(os.environ))
 
 
 @cache
@@ -122,6 +134,11 @@ def build(image: str) -> None:
             "" if "ISOMER_BASE_IMAGE" in os.environ else "; ISOMER_BASE_IMAGE names a base where no registry is reached"
         )
         raise UserError(f"could not build the image of {image} (see above){hint}")
+
+
+def web(image: str) -> str:
+    """The folder of onnxruntime-web's files, as a step sees it: in the image since its build."""
+    return WEB
 
 
 def describe(image: str) -> str:
