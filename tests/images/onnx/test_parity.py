@@ -6,106 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import onnx
+import pets
 import pytest
-from onnx import TensorProto, helper, numpy_helper
-from PIL import Image
+from pets import publish
 
 from isomer import files, parity
-from isomer.contract import Core, Thresholds
-from isomer.dataset import canonical
-from isomer.dataset.canonical import Box, Dataset, Picture
 from isomer.errors import UserError
-from isomer.graph.assemble import assemble
 from isomer.volume import Volume
 
 REPOSITORY = Path(__file__).parents[3]
-CLASSES = ("cat", "dog")
-# every picture, 100 x 80 pixels, holds these two: fractions ymin, xmin, ymax, xmax
-CAT, DOG = (0.1, 0.1, 0.5, 0.5), (0.5, 0.6, 0.9, 1.0)
 
 
 @pytest.fixture
 def volume(tmp_path) -> Volume:
-    folder = tmp_path / "datasets" / "pets"
-    (folder / "images").mkdir(parents=True)
-    boxes = tuple(
-        Box(number, xmin * 100, ymin * 80, (xmax - xmin) * 100, (ymax - ymin) * 80)
-        for number, (ymin, xmin, ymax, xmax) in enumerate((CAT, DOG), start=1)
-    )
-    pictures = []
-    for number in range(1, 6):
-        Image.new("RGB", (100, 80), (50 * number, 0, 0)).save(folder / "images" / f"{number}.png")
-        pictures.append(Picture(number, f"{number}.png", 100, 80, boxes))
-    canonical.write(folder, CLASSES, {"test": tuple(pictures)}, {})
-    return Volume(tmp_path)
-
-
-def dataset(volume: Volume) -> Dataset:
-    return canonical.load(volume.dataset("pets"))
-
-
-def publish(volume: Volume, name: str, cat=0.9, dog=0.9, classes=CLASSES, sha256=None, channels="rgb") -> Path:
-    """A model that finds cat and dog in every picture, with these scores; where red is above half it is sure."""
-    scores = np.zeros((2, len(classes)), np.float32)
-    scores[0, classes.index("cat")], scores[1, classes.index("dog")] = cat, dog
-    core = Core(
-        framework=name,
-        architecture="constant",
-        layout="NHWC",
-        height=96,
-        width=96,
-        mean=(0.0, 0.0, 0.0),
-        std=(1.0, 1.0, 1.0),
-        classes=classes,
-        core_sha256="0" * 64,
-        provenance={
-            "run": f"pets-{name}",
-            "dataset": "pets",
-            "dataset_sha256": sha256 or dataset(volume).sha256,
-            "lock_sha256": "none",
-            "git_revision": "none",
-            "environment": "none",
-        },
-    )
-    model = assemble(_core([CAT, DOG], scores), core, f"pets-{name}", Thresholds(), channels)
-    path = volume.models / f"pets-{name}.onnx"
-    files.write_bytes(path, model.SerializeToString())
-    return path
-
-
-def _core(boxes, scores) -> onnx.ModelProto:
-    """Blue pixels (a red and blue mixed up) turn every score to nothing."""
-    constants = {
-        "where": np.array([boxes], np.float32),
-        "how": np.array([scores], np.float32),
-        "axes": np.array([1, 2], np.int64),
-        "blue": np.array([2], np.int64),
-        "zero": np.array(0, np.float32),
-    }
-    nodes = [
-        helper.make_node("ReduceMax", ["images", "axes"], ["most"], keepdims=0),
-        helper.make_node("Gather", ["most", "blue"], ["most_blue"], axis=1),
-        helper.make_node("Unsqueeze", ["most_blue", "axis2"], ["most_blue_3d"]),
-        helper.make_node("Greater", ["most_blue_3d", "zero"], ["wrong"]),
-        helper.make_node("Where", ["wrong", "zero", "how"], ["scores"]),
-        helper.make_node("Mul", ["most_blue_3d", "zero"], ["nothing"]),
-        helper.make_node("Add", ["nothing", "where"], ["boxes"]),
-    ]
-    constants["axis2"] = np.array([2], np.int64)
-    value = helper.make_tensor_value_info
-    graph = helper.make_graph(
-        nodes,
-        "core",
-        [value("images", TensorProto.FLOAT, ["batch", 96, 96, 3])],
-        [
-            value("boxes", TensorProto.FLOAT, ["batch", 2, 4]),
-            value("scores", TensorProto.FLOAT, ["batch", 2, len(scores[0])]),
-        ],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 18)])
+    return pets.make(tmp_path)
 
 
 def run(volume: Volume, *argv: str) -> subprocess.CompletedProcess:
