@@ -38,7 +38,7 @@ def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) 
         module, function = call.split(":")
         getattr(import_module(f"launcher.{module}"), function)(given)
 
-    add(verbs.make(name, (cls.__doc__ or "").strip(), (cls,), body, without))
+    add(verbs.make(name, flags.description(cls), (cls,), body, without))
 
 
 def train(image: str) -> None:

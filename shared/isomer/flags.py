@@ -109,7 +109,12 @@ class Run:
 
 @dataclass(frozen=True)
 class DataMake:
-    """Make a dataset of drawn shapes on textured backgrounds: the same pictures from the same seed."""
+    """Make a dataset of drawn shapes on textured backgrounds: the same pictures from the same seed.
+
+    Examples:
+        ./inv data-make shapes
+        ./inv data-make shapes --name small --train 100 --val 20 --test 20
+    """
 
     kind: str = flag("shapes", "what to draw", choices=("shapes",), positional=True)
     name: str | None = flag(None, "name of the dataset [default: the kind]")
@@ -121,7 +126,12 @@ class DataMake:
 
 @dataclass(frozen=True)
 class DataImport:
-    """Bring labelled pictures into the data volume as a canonical dataset."""
+    """Bring labelled pictures into the data volume as a canonical dataset.
+
+    Examples:
+        ./inv data-import photos.zip --name birds
+        ./inv data-import photos.zip --name birds --classes gull=bird,tern=bird --split 0.8,0.1,0.1
+    """
 
     path: Path = required("folder, archive (zip, tar) or annotation file", positional=True)
     name: str = required("name of the new dataset")
@@ -139,6 +149,9 @@ class DataDownload:
     """Fetch labelled pictures and import them: of a public dataset those of some classes, or the archive at an address.
 
     What is fetched is kept; the same command again goes on where it stopped.
+
+    Examples:
+        ./inv data-download --source openimages --classes Person,Tiger --limit 500 --name tigers
     """
 
     source: str | None = flag(None, "public dataset", choices=DOWNLOADED)
@@ -162,6 +175,11 @@ class Train(Device, Run, Data):
 
     A flag beats --config, which beats the defaults. What is None by default is settled before the run starts, by the
     recipe of the model or by what has been fetched, and config.json holds what was settled on.
+
+    Examples:
+        ./inv VERB --data shapes
+        ./inv VERB --data shapes --weights coco --freeze backbone --epochs 20
+        ./inv VERB --run shapes-20 --data shapes --resume
     """
 
     model: str | None = flag(
@@ -245,7 +263,12 @@ class Fetch:
 
 @dataclass(frozen=True)
 class DataCheck:
-    """Say what is wrong with a dataset or with labelled pictures, where, and what to do."""
+    """Say what is wrong with a dataset or with labelled pictures, where, and what to do.
+
+    Examples:
+        ./inv data-check shapes
+        ./inv data-check photos --deep
+    """
 
     what: str = required("dataset, or path of labelled pictures", positional=True, name_or_path=True)
     format: str | None = flag(None, "format of the annotations at a path [default: detected, and said]")
@@ -257,14 +280,22 @@ class DataCheck:
 
 @dataclass(frozen=True)
 class DataShow:
-    """Write a page about a dataset: pictures with boxes, classes, splits, sizes, and what data-check finds."""
+    """Write a page about a dataset: pictures with boxes, classes, splits, sizes, and what data-check finds.
+
+    Examples:
+        ./inv data-show shapes
+    """
 
     name: str = required("dataset", positional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataExport(Data):
-    """Write a dataset in the format that another tool reads."""
+    """Write a dataset in the format that another tool reads.
+
+    Examples:
+        ./inv data-export --data shapes --format yolo
+    """
 
     format: str = required("format to write", choices=EXPORTED)
     to: Path | None = flag(None, "new folder to write [default: exports/DATA-FORMAT in the data volume]", output=True)
@@ -273,7 +304,12 @@ class DataExport(Data):
 
 @dataclass(frozen=True)
 class Predict(Device, Run, Data):
-    """Run a detector in its own framework, a run's or a pretrained one: pictures with boxes and a COCO result file."""
+    """Run a detector in its own framework, a run's or a pretrained one: pictures with boxes and a COCO result file.
+
+    Examples:
+        ./inv VERB --weights coco --classes person --source photos
+        ./inv VERB --data shapes
+    """
 
     weights: str | None = flag(
         None,
@@ -290,7 +326,12 @@ class Predict(Device, Run, Data):
 
 @dataclass(frozen=True)
 class Export(Device, Run, Data):
-    """Export a run's core (before NMS), core.json and native predictions for the gate."""
+    """Export a run's core (before NMS), core.json and native predictions for the gate.
+
+    Examples:
+        ./inv VERB --data shapes
+        ./inv VERB --data shapes --size 320
+    """
 
     size: int | None = flag(
         None, "height and width of the model's input, pixels [default: the run's]", least=SIZES[0], most=SIZES[1]
@@ -299,7 +340,12 @@ class Export(Device, Run, Data):
 
 @dataclass(frozen=True)
 class Assemble(Run, Data):
-    """Put head and tail around a run's core, prove the result against the framework, and publish it."""
+    """Put head and tail around a run's core, prove the result against the framework, and publish it.
+
+    Examples:
+        ./inv VERB --data shapes --precision int8
+        ./inv VERB --data shapes --profile robotics-academy
+    """
 
     channels: str = flag("rgb", "channel order of the model's input", choices=("rgb", "bgr"))
     class_order: str | None = flag(None, "names of the classes in the order of their ids, from 1, with commas")
@@ -316,6 +362,10 @@ class Convert:
     """Make a model made elsewhere one of the contract, prove it against the original, and publish it.
 
     What the model itself does not tell is settled by its kind and said; the flags below overrule it.
+
+    Examples:
+        ./inv convert frozen_inference_graph.pb --name face
+        ./inv convert model.onnx --classes person,dog --data shapes --name mine
     """
 
     path: Path = required("file or folder of the model", positional=True, among=True)
@@ -349,7 +399,12 @@ class Convert:
 
 @dataclass(frozen=True)
 class Parity(Data):
-    """Compare the published models of a dataset with each other, with a verdict."""
+    """Compare the published models of a dataset with each other, with a verdict.
+
+    Examples:
+        ./inv parity --data shapes
+        ./inv parity --data shapes --providers cpu,cuda
+    """
 
     model: tuple[str, ...] = flag((), "published model, repeatable [default: all of the dataset]", repeatable=True)
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone")
@@ -358,7 +413,12 @@ class Parity(Data):
 
 @dataclass(frozen=True)
 class Check:
-    """Check any ONNX file against the contract, or say what it would do under a client that follows a profile."""
+    """Check any ONNX file against the contract, or say what it would do under a client that follows a profile.
+
+    Examples:
+        ./inv check model.onnx
+        ./inv check model.onnx --profile robotics-academy
+    """
 
     file: Path = required("ONNX file", positional=True)
     profile: str | None = flag(None, "client to follow, instead of the contract", choices=PROFILES)
@@ -456,10 +516,10 @@ def description(cls: type) -> str:
     return inspect.cleandoc(cls.__doc__ or "").partition(EXAMPLES)[0].strip()
 
 
-def examples(cls: type) -> list[str]:
-    """The command lines below `Examples:` in its docstring."""
+def examples(cls: type, verb: str = "VERB") -> list[str]:
+    """The command lines below `Examples:` in its docstring; VERB in them, where several have the class, is `verb`."""
     lines = inspect.cleandoc(cls.__doc__ or "").partition(EXAMPLES)[2].splitlines()
-    return [line.strip() for line in lines if line.strip()]
+    return [line.strip().replace("VERB", verb) for line in lines if line.strip()]
 
 
 def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:

@@ -22,7 +22,12 @@ class Image:
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(Train, Engine):
-    """The main job: train, export, compare, report."""
+    """The main job: train, export, compare, report.
+
+    Examples:
+        ./inv pipeline
+        ./inv pipeline --data raccoon --epochs 60
+    """
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]", heading="pipeline")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
@@ -35,12 +40,21 @@ class Json:
 
 @dataclass(frozen=True, kw_only=True)
 class Models(Json):
-    """List the models that can be trained, and their weights."""
+    """List the models that can be trained, and their weights.
+
+    Examples:
+        ./inv models
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights(Fetch, Json, Engine):
-    """Fetch published weights; training never uses the network."""
+    """Fetch published weights; training never uses the network.
+
+    Examples:
+        ./inv weights --list
+        ./inv weights --framework torch --kind coco
+    """
 
     framework: str | None = flag(None, "frameworks, with commas [default: all]")
     model: tuple[str, ...] = flag((), "model, see the verb models, repeatable [default: all]", repeatable=True)
@@ -50,14 +64,24 @@ class Weights(Fetch, Json, Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Runs(Json):
-    """List the training runs: state, best mAP, time; or show one."""
+    """List the training runs: state, best mAP, time; or show one.
+
+    Examples:
+        ./inv runs
+        ./inv runs --run shapes-torch
+    """
 
     run: str | None = flag(None, "show this one, with its config, provenance and curves")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reproduce(Engine):
-    """Train a run again, and say whether it came out the same."""
+    """Train a run again, and say whether it came out the same.
+
+    Examples:
+        ./inv reproduce shapes-torch
+        ./inv reproduce shapes-torch --check
+    """
 
     run: str = required("run", positional=True)
     check: bool = flag(False, "train nothing: only say whether code, lock, dataset and seed are the same")
@@ -66,26 +90,40 @@ class Reproduce(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Tensorboard(Engine):
-    """Show the curves of all runs in a browser on this machine."""
+    """Show the curves of all runs in a browser on this machine.
+
+    Examples:
+        ./inv tensorboard
+    """
 
     port: int = flag(6006, "port on this machine", least=1, most=65535)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Test(Engine, Image):
-    """Check style, run the host's tests and the images' own."""
+    """Check style, run the host's tests and the images' own.
+
+    Examples:
+        ./inv test
+        ./inv test --image onnx --engine venv --slow
+    """
 
     slow: bool = flag(False, "the slow tests too")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Build(Engine, Image):
-    """Make the images, or in the venv engine the environments."""
+    """Make the images, or in the venv engine the environments.
+
+    Examples:
+        ./inv build
+        ./inv build --image torch --engine docker
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Doctor(Engine, Json):
-    """Say what would be used here, and what stands between this machine and a good run, with what cures it.
+    """Find what stands between this machine and a good run.
 
     Exit code 1 where a run would fail.
 
@@ -100,14 +138,23 @@ class Doctor(Engine, Json):
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
-    """Renew every locked set from its requirements.in."""
+    """Renew every locked set from its requirements.in.
+
+    Examples:
+        ./inv lock
+        ./inv lock --upgrade
+    """
 
     upgrade: bool = flag(False, "newer versions of what is not pinned, and the base image's newest digest, too")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shell(Engine):
-    """Open a shell in an image, with the data volume."""
+    """Open a shell in an image, with the data volume.
+
+    Examples:
+        ./inv shell torch
+    """
 
     image: str = required("image", positional=True)
     online: bool = flag(False, "with network")
@@ -115,7 +162,12 @@ class Shell(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Clean:
-    """Show what was made, with sizes; remove what the flags name."""
+    """Show what was made, with sizes; remove what the flags name.
+
+    Examples:
+        ./inv clean
+        ./inv clean --images --environments
+    """
 
     environments: bool = flag(False, "remove the virtual environments")
     images: bool = flag(False, "remove the Docker images")
@@ -125,6 +177,10 @@ class Clean:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflicts:
-    """List the files that two images' locked sets would fight over."""
+    """List the files that two images' locked sets would fight over.
+
+    Examples:
+        ./inv conflicts --image torch,tf
+    """
 
     image: str = flag("torch,tf", "two images, with a comma")

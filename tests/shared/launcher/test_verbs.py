@@ -8,9 +8,11 @@ import shlex
 
 import pytest
 from invoke import Exit, MockContext
+from invoke.parser import Parser
 
 import tasks
 from isomer import flags
+from launcher import options
 
 
 def call(verb: str, **words):
@@ -188,16 +190,28 @@ def test_a_word_for_weights_stays_one(commands, venv_engine, data, word):
     assert scripts(commands) == [["train.py", "--resume"], ["train.py", "--weights", word]]
 
 
-def test_every_example_is_a_command_that_its_verb_takes():
-    classes = [item for item in vars(flags).values() if isinstance(item, type) and dataclasses.is_dataclass(item)]
-    lines = [(cls, line) for cls in classes for line in flags.examples(cls)]
-    assert lines
-    for cls, line in lines:
-        inv, verb, *words = shlex.split(line)
-        assert inv == "./inv" and verb in tasks.namespace.task_names, line
-        assert line in tasks.namespace[verb].body.examples
-        flags.parse(cls, words, prog=verb)
-        assert line not in flags.description(cls)
+def test_every_verb_has_examples_which_are_commands_that_it_takes():
+    parser = Parser(contexts=tasks.namespace.to_contexts())
+    for name in tasks.namespace.task_names:
+        lines = tasks.namespace[name].body.examples
+        assert lines, name
+        for line in lines:
+            inv, verb, *words = shlex.split(line)
+            assert (inv, verb) == ("./inv", name)
+            parser.parse_argv([verb, *words])
+
+
+def test_the_values_in_examples_are_allowed():
+    classes = [
+        item
+        for module in (flags, options)
+        for item in vars(module).values()
+        if isinstance(item, type) and dataclasses.is_dataclass(item)
+    ]
+    for cls in classes:
+        for line in flags.examples(cls):
+            flags.parse(cls, shlex.split(line)[2:])
+            assert line not in flags.description(cls)
 
 
 def test_a_model_is_a_name_or_a_file_each_time(commands, venv_engine, tmp_path):
