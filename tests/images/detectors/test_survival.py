@@ -73,7 +73,9 @@ def test_processes_are_stopped_together(image):
 def test_more_devices_than_there_are(image):
     cores = len(os.sched_getaffinity(0))
     many = str(cores + 1)
-    output = image.run("train", *SETTINGS, "--batch", str(2 * cores + 2), "--devices", many, "--run", "many", exit_code=2)
+    output = image.run(
+        "train", *SETTINGS, "--batch", str(2 * cores + 2), "--devices", many, "--run", "many", exit_code=2
+    )
     assert f"--devices {many}" in output
     assert re.search(rf"\b{cores} processor", output)
     assert not image.folder("many").path.exists()
