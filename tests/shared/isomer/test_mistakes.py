@@ -76,3 +76,34 @@ def test_counts_are_those_of_another_implementation(seed):
     counts = mistakes.count(split, mistakes.judge(split, results), 0.0)
     assert {kind: counts[kind] for kind in TIDE.values()} == {TIDE[name]: value for name, value in wanted.items()}
     assert counts[DUPLICATE] and counts[BOTH], "the made-up detections hold every kind"
+
+
+def test_gains_are_those_of_the_authors_own_program():
+    """What tidecv 1.0.1 says of the same boxes (https://github.com/dbolya/tide), in fractions."""
+    rng = np.random.default_rng(1)
+    pictures, results = [], []
+    for number in range(1, 41):
+        boxes = tuple(Box(int(rng.integers(1, 4)), *rng.uniform(0, 60, 2), *rng.uniform(10, 40, 2)) for _ in range(4))
+        pictures.append(boxes)
+        for box in boxes:
+            if rng.random() < 0.2:
+                continue
+            near = np.array([box.x, box.y, box.width, box.height]) + rng.normal(0, 5, (2, 4))
+            for bbox, category in zip(near, rng.choice([box.category, box.category, 1], 2), strict=True):
+                results.append(found(int(category), float(rng.random()), *np.maximum(bbox, 2), image=number))
+    gains = mistakes.gains(split_of(*pictures, classes=("a", "b", "c")), results)
+    assert gains == pytest.approx(
+        {
+            WRONG_CLASS: 0.02655396963542815,
+            POORLY_PLACED: 0.4413101060295507,
+            BOTH: 0.010079333410368374,
+            DUPLICATE: 0.007510758660220223,
+            BACKGROUND: 0.004750532503854074,
+            MISSED: 0.03667199312021685,
+        }
+    )
+
+
+def test_no_detection_gains_by_nothing_but_what_was_missed():
+    split = split_of((Box(1, 0, 0, 20, 20),))
+    assert mistakes.gains(split, []) == pytest.approx(dict.fromkeys(mistakes.MISTAKES, 0))
