@@ -330,7 +330,8 @@ class Export(Device, Run, Data):
 
     Examples:
         ./inv VERB --data shapes
-        ./inv VERB --data shapes --size 320
+        ./inv VERB --data shapes --size 320 --precision int8
+        ./inv VERB --data shapes --profile robotics-academy
     """
 
     size: int | None = flag(
@@ -340,12 +341,7 @@ class Export(Device, Run, Data):
 
 @dataclass(frozen=True)
 class Assemble(Run, Data):
-    """Put head and tail around a run's core, prove the result against the framework, and publish it.
-
-    Examples:
-        ./inv VERB --data shapes --precision int8
-        ./inv VERB --data shapes --profile robotics-academy
-    """
+    """Put head and tail around a run's core, prove the result against the framework, and publish it."""
 
     channels: str = flag("rgb", "channel order of the model's input", choices=("rgb", "bgr"))
     class_order: str | None = flag(None, "names of the classes in the order of their ids, from 1, with commas")

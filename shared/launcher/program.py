@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
 from invoke import Collection, ParseError, Program
 
 from isomer import flags
-from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, known, nearest
+from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, known, nearest
 
 
 class Inv(Program):
@@ -19,6 +20,9 @@ class Inv(Program):
             super().run(argv, exit=exit)
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+            sys.exit(EXIT_FAILED)
 
     def normalize_argv(self, argv: list[str] | None) -> None:
         """`VERB … --help` as `--help VERB`: invoke would take the word for a positional argument."""

@@ -75,7 +75,7 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
     )
     # on the function: invoke copies tasks deeply, and fields cannot be copied
     run.flag_items = list(items.values())
-    run.examples = [line for cls in classes for line in flags.examples(cls, name)]
+    run.examples = flags.examples(classes[0], name)
     return made
 
 
