@@ -111,7 +111,7 @@ of_script("parity", "Compare a dataset's published models; gives a verdict.", TO
 of_script("check", "Check any ONNX file against the contract.", TOOLS, "check", flags.Check)
 of_script("benchmark", "Measure a model's speed, memory, and where time goes.", TOOLS, "benchmark", flags.Benchmark)
 of_script("evaluate", "Measure any model on any dataset: mAP, kinds of error.", TOOLS, "evaluate", flags.Evaluate)
-of_script("report", "Write a dataset's HTML page: table, curves, pictures.", TOOLS, "report", flags.Report)
+of_script("report", "Write the HTML page of a dataset's models, a run, or a model.", TOOLS, "report", flags.Report)
 
 for name in project.images_with("train"):
     train(name)

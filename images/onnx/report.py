@@ -1,12 +1,14 @@
-"""report: the HTML page of a dataset."""
+"""report: the HTML page of a dataset's models, of a run, or of a published model."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from isomer import files, mistakes, progress
-from isomer.errors import run_main
-from isomer.flags import Report, parse
+from isomer.errors import UserError, run_main
+from isomer.flags import Data, Report, option, parse
+from isomer.report import comparison_page, model_page, run_page
 from isomer.report.collect import collect
-from isomer.report.comparison_page import render
 from isomer.report.gallery import GROUPS, PER_GROUP, order
 from isomer.report.side_by_side import write_pictures
 from isomer.volume import Volume
@@ -14,8 +16,31 @@ from isomer.volume import Volume
 
 def main() -> None:
     options = parse(Report, prog="report")
+    given = [option(key) for key in ("data", "run", "model") if getattr(options, key) is not None]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)}: a report is of one thing; give one of them")
     volume = Volume.from_environment()
-    collected = collect(volume, options.data)
+    if options.run:
+        path, page = volume.reports / options.run / "run.html", _of_run(volume, options.run)
+    elif options.model:
+        path, page = volume.reports / options.model / "model.html", _of_model(volume, options.model)
+    else:
+        path, page = _comparison(volume, options.data or Data.data)
+    files.write_text(path, page)
+    progress.say(f"{path} ({len(page.encode()) / 1e6:.1f} MB)")
+
+
+def _of_run(volume: Volume, name: str) -> str:
+    return run_page.render(run_page.read(volume, name))
+
+
+def _of_model(volume: Volume, name: str) -> str:
+    return model_page.render(model_page.read(volume, name))
+
+
+def _comparison(volume: Volume, data: str) -> tuple[Path, str]:
+    """The page of a dataset's models; the pictures that tell most become files beside it."""
+    collected = collect(volume, data)
     split, detectors, threshold = collected.split, collected.detectors, collected.score_threshold
     judged = [mistakes.judge(split, detector.results) for detector in detectors]
     ordered = order(split, judged, threshold)
@@ -23,9 +48,7 @@ def main() -> None:
     folder = volume.reports / collected.dataset.name
     chosen = telling or ordered.pictures[: len(GROUPS) * PER_GROUP]
     write_pictures(folder / "pictures", split, chosen, detectors, threshold)
-    page = render(collected, judged)
-    files.write_text(folder / "index.html", page)
-    progress.say(f"{folder / 'index.html'} ({len(page.encode()) / 1e6:.1f} MB)")
+    return folder / "index.html", comparison_page.render(collected, judged)
 
 
 if __name__ == "__main__":

@@ -470,8 +470,18 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
-class Report(Data):
-    """Write the dataset's HTML page: table, curves, pictures, gate, provenance."""
+class Report:
+    """Write an HTML page: of a dataset's models against each other, of a run, or of a published model.
+
+    Examples:
+        ./inv report --data shapes
+        ./inv report --run shapes-torch
+        ./inv report --model shapes-torch
+    """
+
+    data: str | None = flag(None, f"dataset: its models compared, their pictures [default: {Data.data}]")
+    run: str | None = flag(None, "run: its curves, its evaluation, what it found")
+    model: str | None = flag(None, "published model: contract, gate, quality, size, latency")
 
 
 def fields(cls: type) -> list[dataclasses.Field]:

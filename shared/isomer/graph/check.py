@@ -156,12 +156,12 @@ def _input(model: onnx.ModelProto, batch: int | None) -> Iterator[Finding]:
     if not inputs:
         return
     found, where = inputs[0], f"input {inputs[0].name!r}"
-    kind, shape = _type(found)
+    kind, shape = port_type(found)
     if kind != "uint8":
         yield Finding(where, f"{kind} where uint8 is asked for", "a bare core, without the head that normalises")
     if len(shape) != 4 or shape[3] != 3:
         cause = "channels first (NCHW)" if len(shape) == 4 and shape[1] == 3 else ""
-        yield Finding(where, f"shape {_words(shape)} where [batch, height, width, 3] is asked for", cause)
+        yield Finding(where, f"shape {shape_words(shape)} where [batch, height, width, 3] is asked for", cause)
     for name, size in zip(("batch", "height", "width"), shape if shape[3:] == [3] else shape[:1], strict=False):
         if isinstance(size, int) and not (name == "batch" and size == batch):
             cause = "traced with an example picture, without dynamic axes"
@@ -181,14 +181,14 @@ def _outputs(model: onnx.ModelProto, batch: int | None) -> Iterator[Finding]:
         if item.name not in _ROWS:
             continue
         where = f"output {item.name!r}"
-        kind, shape = _type(item)
+        kind, shape = port_type(item)
         if kind != "float32":
             yield Finding(where, f"{kind} where float32 is asked for")
         rank = _ROWS[item.name]
         if len(shape) != rank or (rank == 3 and shape[2] != 4):
             wanted = ["batch", "K", "4"][:rank]
             cause = "a scalar, where clients read num_detections[0]" if not shape else ""
-            yield Finding(where, f"shape {_words(shape)} where [{', '.join(wanted)}] is asked for", cause)
+            yield Finding(where, f"shape {shape_words(shape)} where [{', '.join(wanted)}] is asked for", cause)
         elif isinstance(shape[0], int) and shape[0] != batch:
             yield Finding(where, f"batch is fixed to {shape[0]} and must be free")
 
@@ -263,7 +263,7 @@ def _checker(model: onnx.ModelProto) -> Iterator[Finding]:
         yield Finding("onnx.checker", " ".join(str(error).split()))
 
 
-def _type(item: onnx.ValueInfoProto) -> tuple[str, list[int | str]]:
+def port_type(item: onnx.ValueInfoProto) -> tuple[str, list[int | str]]:
     """Element type and shape; a dimension is a number, a name, or "?"."""
     tensor = item.type.tensor_type
     kind = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else "no tensor"
@@ -271,5 +271,5 @@ def _type(item: onnx.ValueInfoProto) -> tuple[str, list[int | str]]:
     return kind, dims
 
 
-def _words(shape: list[int | str]) -> str:
+def shape_words(shape: list[int | str]) -> str:
     return f"[{', '.join(map(str, shape))}]"

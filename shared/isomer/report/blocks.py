@@ -128,7 +128,8 @@ class Series:
 class Chart:
     """Curves over one axis.
 
-    fraction: y from 0 to 1; square: x from 0 to 1 too; points: marks at the values; link: of a precision-recall chart,
+    fraction: y from 0 to 1; square: x from 0 to 1 too; points: marks at the values; legend: says below the title which
+    curve is which; link: of a precision-recall chart,
     the class whose point moves with the threshold (0 is all classes together).
     """
 
@@ -139,6 +140,7 @@ class Chart:
     fraction: bool = False
     square: bool = False
     points: bool = False
+    legend: bool = False
     link: int | None = None
 
     def to_json(self) -> str:

@@ -17,7 +17,7 @@ from isomer.dataset.canonical import Picture, Split
 from isomer.drawing import class_colour
 from isomer.evaluation import AtThreshold
 from isomer.report import thresholds, thumbnails, words
-from isomer.report.blocks import Cell, Chart, Charts, Section, Series, Table
+from isomer.report.blocks import Cell, Chart, Charts, Legend, Section, Series, Table
 from isomer.report.thresholds import ByPicture
 
 MOST_PICTURES = 1000
@@ -255,7 +255,8 @@ def _curves(
         "At IoU 0.5. The point on a curve is where the score threshold is: move it, and the points, the mistakes below "
         "and the boxes on the pictures follow."
     )
-    return Section("Precision and recall", [Threshold(threshold), Charts(charts)], note=note)
+    marks = [Legend([(detector.colour, detector.label) for detector in detectors])] if len(detectors) > 1 else []
+    return Section("Precision and recall", [Threshold(threshold), *marks, Charts(charts)], note=note)
 
 
 def _mistakes(split: Split, detectors: Sequence[Detector], judged: Sequence[ByPicture], threshold: float) -> Section:

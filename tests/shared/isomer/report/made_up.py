@@ -9,6 +9,7 @@ import numpy as np
 from isomer import files, parity
 from isomer.dataset import canonical, shapes
 from isomer.dataset.canonical import Picture, Split
+from isomer.evaluation import evaluate
 from isomer.parity import Measured
 from isomer.volume import Volume
 
@@ -39,7 +40,11 @@ def add_run(volume: Volume, framework: str, noise: float) -> None:
     provenance = {"dataset": "toys", "dataset_sha256": dataset.sha256, "git_revision": "ab" * 20, "engine": "venv"}
     provenance |= {"lock_sha256": "cd" * 32, "hardware": {"cpu": "A CPU", "cores": 2}}
     record = {"run": folder.name, "state": "done", "started": "2026-01-01T10:00:00+00:00", "steps": 525}
+    validated = evaluate(dataset.split("val"), guess(dataset.split("val"), noise)).to_json()
+    record |= {"weights_sha256": "ef" * 32, "metrics": validated}
     files.write_json(folder / "run.json", record | {"provenance": provenance})
+    files.write_json(folder / "native" / "native.json", {"split": "test", "weights_sha256": "ef" * 32})
+    files.write_json(folder / "native" / "detections.json", guess(dataset.split("test"), noise))
     rng = np.random.default_rng(0)
     with (folder / "metrics.jsonl").open("w") as stream:
         for step in range(10, 530, 10):
