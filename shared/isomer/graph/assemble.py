@@ -16,9 +16,10 @@ from isomer.errors import CheckFailed, UserError
 from isomer.graph import head, tail
 from isomer.graph.builder import GraphBuilder
 from isomer.graph.channels import fold_swap
-from isomer.graph.parts import nodes, prefixed
+from isomer.graph.parts import RAW, THRESHOLDS, graphs, made_in, nodes, prefixed
 
 CORE_PREFIX = "core/"
+OURS = ("head/", "raw/", "tail/")  # how names begin that this module gives
 CORE_BOXES = "boxes"
 CORE_SCORES = "scores"
 
@@ -44,13 +45,13 @@ def assemble(
     """
     classes = class_order or core.classes
     columns = class_columns(core.classes, classes)
-    core_model = _prepared(core_model, core)
+    core_model, prefix = _prepared(core_model, core)
     swapped = channels != core.channels
     folded = swapped and fold_swap(core_model, channel_axis=1 if core.layout == "NCHW" else 3)
     parts = [
         head.build(core, channels, core_channels=channels if folded else None),
         core_model.graph,
-        _raw_outputs(core, columns),
+        _raw_outputs(core, columns, prefix),
         tail.build(len(classes), thresholds),
     ]
     model = joined(parts, name)
@@ -123,19 +124,23 @@ def class_columns(have: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:
     return [have.index(name) for name in wanted]
 
 
-def _prepared(model: onnx.ModelProto, core: Core) -> onnx.ModelProto:
-    """A copy of the core with inlined functions and prefixed names, between `images` and the tensors of the tail."""
+def _prepared(model: onnx.ModelProto, core: Core) -> tuple[onnx.ModelProto, str]:
+    """A copy of the core with inlined functions, between `images` and the tensors of the tail, and what its tensors'
+    names begin with: nothing where they are others than ours, for names are a hundredth of a core in 8 bits."""
     problems = list(_core_problems(model, core))
     if problems:
         raise CheckFailed(f"core.onnx is not a core ({'; '.join(problems)}): export again")
     if model.functions:
         model = inliner.inline_local_functions(model)
-    copy = prefixed(model, CORE_PREFIX)
-    renamed = {f"{CORE_PREFIX}{contract.CORE_INPUT}": contract.CORE_INPUT}
+    taken = {contract.INPUT, *contract.OUTPUTS, *RAW, *THRESHOLDS}
+    names = {name for graph in graphs(model.graph) for name in made_in(graph)}
+    prefix = CORE_PREFIX if taken & names or any(name.startswith(OURS) for name in names) else ""
+    copy = prefixed(model, prefix)
     for node in nodes(copy.graph):
-        node.input[:] = [renamed.get(value, value) for value in node.input]
+        node.name = node.name and CORE_PREFIX + node.name.removeprefix(prefix)
+        node.input[:] = [contract.CORE_INPUT if name == prefix + contract.CORE_INPUT else name for name in node.input]
     copy.graph.input[0].name = contract.CORE_INPUT
-    return copy
+    return copy, prefix
 
 
 def _core_problems(model: onnx.ModelProto, core: Core) -> Iterable[str]:
@@ -171,16 +176,17 @@ def _core_problems(model: onnx.ModelProto, core: Core) -> Iterable[str]:
             yield f"{name} has a batch fixed to {shape[0]}"
 
 
-def _raw_outputs(core: Core, columns: list[int]) -> onnx.GraphProto:
-    """From the core's outputs to the named raw tensors: boxes in the picture, class columns in the wanted order."""
+def _raw_outputs(core: Core, columns: list[int], prefix: str) -> onnx.GraphProto:
+    """From the core's outputs, behind a prefix, to the named raw tensors: boxes in the picture, class columns in the
+    wanted order."""
     build = GraphBuilder("raw")
-    boxes = f"{CORE_PREFIX}{CORE_BOXES}"
+    boxes = f"{prefix}{CORE_BOXES}"
     if core.resize.mode == "letterbox":
         boxes = build.op("Mul", boxes, head.BOX_SCALE)
         build.op("Add", boxes, head.BOX_SHIFT, output=contract.RAW_BOXES)
     else:
         build.op("Identity", boxes, output=contract.RAW_BOXES)
-    scores = f"{CORE_PREFIX}{CORE_SCORES}"
+    scores = f"{prefix}{CORE_SCORES}"
     if columns == sorted(columns):
         build.op("Identity", scores, output=contract.RAW_SCORES)
     else:

@@ -34,6 +34,13 @@ def graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
                 yield from graphs(inner)
 
 
+def made_in(graph: onnx.GraphProto) -> Iterator[str]:
+    """The names of the tensors that a graph defines: inputs, constants, and what its own nodes give."""
+    yield from (item.name for item in (*graph.input, *graph.initializer))
+    yield from (tensor.values.name for tensor in graph.sparse_initializer)
+    yield from (name for node in graph.node for name in node.output)
+
+
 def prefixed(model: onnx.ModelProto, prefix: str) -> onnx.ModelProto:
     """A copy with a prefix before every name. onnx.compose leaves out what inner graphs take from outer ones."""
     copy = onnx.ModelProto()
