@@ -23,7 +23,7 @@ import providers
 import timing
 from PIL import Image
 from published import Published
-from session import run
+from session import ERRORS, run
 from timing import Times
 
 from isomer import contract, files, progress
@@ -95,19 +95,25 @@ def measure(asked: Asked) -> dict[str, Any]:
 def _in_turns(
     asked: Asked, data: dict[str, bytes], pixels: dict[int, np.ndarray], provider: str, threads: int
 ) -> list[dict[str, Any]]:
-    """The latencies of all models at each batch, and their ratios to the first."""
-    names = {batch: [model.name for model in asked.models_at(batch)] for batch in pixels}
+    """The latencies of all models at each batch, and their ratios to the first.
+
+    Raises:
+        CheckFailed: a model does not run.
+    """
+    models = {batch: asked.models_at(batch) for batch in pixels}
     parts: dict[int, list[dict[str, Times]]] = {batch: [] for batch in pixels}
     what = f"{provider}, {threads} {'thread' if threads == 1 else 'threads'}"
     for opening in progress.track(range(timing.OPENINGS), what, unit="openings"):
-        sessions = {
-            name: providers.open_on(value, provider, threads, alternating=len(data) > 1) for name, value in data.items()
-        }
+        sessions = {name: _opened(name, value, provider, threads, len(data) > 1) for name, value in data.items()}
         for batch, inputs in pixels.items():
-            calls: dict[str, Callable[[], object]] = {
-                name: functools.partial(sessions[name].run, None, {contract.INPUT: inputs}) for name in names[batch]
-            }
+            calls: dict[str, Callable[[], object]] = {}
+            for model in models[batch]:
+                taken = {contract.INPUT: _as_taken(model, inputs)}
+                if opening == 0:
+                    run(sessions[model.name], **taken)  # what cannot run says why
+                calls[model.name] = functools.partial(sessions[model.name].run, None, taken)
             parts[batch].append(timing.alternate(calls, asked.seconds / timing.OPENINGS, seed=opening))
+    names = {batch: [model.name for model in models[batch]] for batch in pixels}
     return [
         {
             "provider": provider,
@@ -120,6 +126,13 @@ def _in_turns(
         }
         for batch in pixels
     ]
+
+
+def _opened(name: str, data: bytes, provider: str, threads: int, alternating: bool) -> onnxruntime.InferenceSession:
+    try:
+        return providers.open_on(data, provider, threads, alternating=alternating)
+    except ERRORS as error:
+        raise CheckFailed(f"{name} cannot be opened by {provider}: {' '.join(str(error).split())}") from None
 
 
 def _ratios(parts: list[dict[str, Times]], first: str, second: str) -> dict[str, Any]:
@@ -136,7 +149,8 @@ def _about(
     asked: Asked, model: Published, data: bytes, pixels: dict[int, np.ndarray], present: list[str]
 ) -> dict[str, Any]:
     """What does not depend on the other models: its file, where its time goes, what it finds, loading and memory."""
-    batches = [batch for batch in pixels if model in asked.models_at(batch)]
+    pixels = {batch: _as_taken(model, pixels[batch]) for batch in pixels if model in asked.models_at(batch)}
+    batches = list(pixels)
     profiles = {
         provider: _profiled(model, data, provider, asked.threads[0], pixels[batches[0]]) for provider in present
     }
@@ -152,7 +166,7 @@ def _about(
             "profile": {"batch": batches[0], "threads": asked.threads[0], "providers": profiles},
             "memory": [
                 {"provider": provider, "batch": batch, "threads": asked.threads[0]}
-                | _alone(model.path, provider, asked.threads[0], pixels[batch], Path(folder))
+                | measure_alone(model.path, provider, asked.threads[0], pixels[batch], Path(folder))
                 for provider in present
                 for batch in dict.fromkeys((batches[0], batches[-1]))
             ],
@@ -177,7 +191,7 @@ def _profiled(model: Published, data: bytes, provider: str, threads: int, pixels
     return about | ({"operators": None, "parts": None} if provider in ON_GPU else {})
 
 
-def _alone(path: Path, provider: str, threads: int, pixels: np.ndarray, folder: Path) -> dict[str, Any]:
+def measure_alone(path: Path, provider: str, threads: int, pixels: np.ndarray, folder: Path) -> dict[str, Any]:
     """What alone.py says of a model.
 
     Raises:
@@ -193,6 +207,11 @@ def _alone(path: Path, provider: str, threads: int, pixels: np.ndarray, folder: 
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise CheckFailed(f"{path} in a process of its own, {len(pixels)} pictures at a time: {last}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def _as_taken(model: Published, pixels: np.ndarray) -> np.ndarray:
+    """Pictures in the order of channels that the model takes: it should find in them what there is."""
+    return np.ascontiguousarray(pixels[..., ::-1]) if model.about["channels"] == "bgr" else pixels
 
 
 def frames(source: Path | None, count: int, height: int, width: int) -> np.ndarray:
