@@ -13,7 +13,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,13 @@ def find() -> str | None:
 class Browser:
     """A browser process; `open` gives its tabs."""
 
-    def __init__(self, program: str, profile: Path):
+    def __init__(self, program: str, profile: Path, options: Iterable[str] = ()):
         to_browser, self._to = os.pipe()
         self._from, from_browser = os.pipe()
         # where the browser looks for them
         script = 'exec "$0" "$@" 3<&"$IN" 4>&"$OUT"'
         environment = os.environ | {"IN": str(to_browser), "OUT": str(from_browser)}
-        command = ["bash", "-c", script, program, *OPTIONS, f"--user-data-dir={profile}", "about:blank"]
+        command = ["bash", "-c", script, program, *OPTIONS, *options, f"--user-data-dir={profile}", "about:blank"]
         self._process = subprocess.Popen(
             command,
             env=environment,

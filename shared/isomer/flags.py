@@ -493,6 +493,23 @@ def option(name: str) -> str:
     """`eval_every` -> `--eval-every`."""
     return "--" + name.replace("_", "-")
 
+@dataclass(frozen=True)
+class Play:
+    """Open a page on this machine where models run in the browser: on dropped pictures, or on what a webcam sees.
+
+    Examples:
+        ./inv play --model shapes-torch
+        ./inv play --model shapes-torch --model shapes-tf --port 9000
+    """
+
+    model: tuple[str, ...] = required(
+        "published model, or a file under the contract; repeatable: side by side", repeatable=True, name_or_path=True
+    )
+    port: int = flag(8017, "port on this machine", least=1, most=65535)
+    host: str = flag("127.0.0.1", "address to listen at; the launcher's business")
+    web: Path = flag(Path("/opt/web"), "folder of onnxruntime-web's files; the launcher's business")
+
+
 
 def value_type(cls: type, name: str) -> type:
     """The type of one value of a flag: `int | None` -> int, `tuple[str, ...]` -> str."""

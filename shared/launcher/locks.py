@@ -10,6 +10,7 @@ from pathlib import Path
 from isomer import files
 from isomer.errors import UserError
 from launcher import process, project
+from launcher.engines import venv
 from launcher.process import Command
 from launcher.verbs import Parsed
 
@@ -19,6 +20,7 @@ def locked() -> list[Path]:
     found = [project.ROOT / "requirements.in", project.IMAGES / "uv.in"]
     for name in project.images():
         found += [project.IMAGES / name / lock for lock in ("requirements.in", "requirements.cpu.in")]
+        found.append((project.IMAGES / name / project.NODE_LOCK).with_suffix(".in"))
         found += [lock.with_suffix(".in") for lock in project.extra_locks(name).values()]
     return [path for path in found if path.is_file()]
 
@@ -38,8 +40,24 @@ def run(given: Parsed) -> None:
         process.show(made)
         if process.run(made) != 0:
             raise UserError(f"could not lock {source.relative_to(project.ROOT)} (see above); its old lock is unchanged")
+    for name in project.images():
+        if (project.IMAGES / name / project.NPM_PACKAGES).is_file():
+            lock_npm(name, given.flags.upgrade)
     if given.flags.upgrade:
         renew_base()
+
+
+def lock_npm(image: str, upgrade: bool = False) -> None:
+    """Renew the lock of what an image has from npm, with hashes and without addresses.
+
+    Raises:
+        UserError: npm could not; the old lock is unchanged.
+    """
+    with venv.npm(image) as python:
+        made = Command((str(python), str(project.IMAGES / image / "web.py"), "update" if upgrade else "lock"))
+        process.show(made)
+        if process.run(made) != 0:
+            raise UserError(f"could not lock {image}'s {project.NPM_PACKAGES} (see above); its old lock is unchanged")
 
 
 BASE = re.compile(r"^(ARG BASE_IMAGE=)([^@\s]+)@(sha256:[0-9a-f]{64})$", re.MULTILINE)

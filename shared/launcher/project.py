@@ -19,6 +19,9 @@ STATE = ROOT / ".isomer"  # what the launcher makes for itself: environments
 WANTED = "requirements.in"
 LOCK = "requirements.lock"
 CPU_LOCK = "requirements.cpu.lock"
+NPM_PACKAGES = "package.json"  # what an image has from npm
+NPM_LOCK = "package-lock.json"
+NODE_LOCK = "node.lock"  # of npm itself, which is needed only to fetch that
 
 
 def images() -> list[str]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import socket
 from types import ModuleType
 
 from isomer.errors import UserError
-from launcher import engines, project, steps
+from launcher import engines, ports, project, steps
 from launcher.step import Step
 from launcher.verbs import Parsed
 
@@ -16,7 +15,7 @@ PROGRAM = "tensorboard"
 
 def run(given: Parsed) -> None:
     port = given.flags.port
-    _check_free(port)
+    ports.check_free(port)
     runs = project.make_volume().runs
     runs.mkdir(exist_ok=True)
     engine = engines.choose(given.flags.engine)
@@ -41,16 +40,3 @@ def _image(engine: ModuleType) -> str:
     if not having:
         raise UserError(f"no image's requirements.in has {PROGRAM}")
     return next(filter(engine.is_ready, having), having[0])
-
-
-def _check_free(port: int) -> None:
-    """Refuse a port that another program listens on."""
-    with socket.socket() as asked:
-        # as servers do: a connection that has just ended is no hindrance
-        asked.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            asked.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UserError(
-                f"--port {port}: {error.strerror}; another TensorBoard? Give another, like {port + 1}"
-            ) from None

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from isomer.errors import CheckFailed
+from isomer.errors import CheckFailed, UserError
 from launcher import engines, process, project
 from launcher.process import Command
 from launcher.step import Step
@@ -66,10 +66,16 @@ def pytest_options(slow: bool) -> list[str]:
     return ["-q"] if slow else ["-q", "-m", "not slow"]
 
 
-def step(image: str, slow: bool) -> Step:
-    """The step that runs an image's tests; real cases are shown to it where this machine has them."""
+def step(image: str, slow: bool, web: str | None = None) -> Step:
+    """The step that runs an image's tests; real cases are shown to it where this machine has them.
+
+    Args:
+        web: the folder of onnxruntime-web's files.
+    """
+    env: dict[str, str | Path] = {} if web is None else {"ISOMER_WEB": web}
     cases = Path(os.environ.get("ISOMER_CASES", project.ROOT.parent / "shared" / "cases")).resolve()
-    env: dict[str, str | Path] = {"ISOMER_CASES": cases} if cases.is_dir() else {}
+    if cases.is_dir():
+        env["ISOMER_CASES"] = cases
     return Step(image, ("-m", "pytest", *pytest_options(slow), *image_folders(image)), env, tests=True)
 
 
@@ -79,7 +85,18 @@ def _inside(engine: ModuleType, image: str, slow: bool) -> int:
         return 0
     project.make_volume()
     engine.prepare(image)
-    return engine.run(step(image, slow))
+    return engine.run(step(image, slow, _web(engine, image)))
+
+
+def _web(engine: ModuleType, image: str) -> str | None:
+    """The folder of what an image has from npm; None where it has nothing, or npm reaches no registry."""
+    if not (project.IMAGES / image / project.NPM_LOCK).is_file():
+        return None
+    try:
+        return engine.web(image)
+    except UserError as error:
+        print(f"{image}: {error}; the tests that need it say so and are left out", flush=True)
+        return None
 
 
 def _host(tool: str, *arguments: str, **env: str) -> int:

@@ -2,6 +2,7 @@
 
 .isomer/venvs/IMAGE-HASH/   HASH is the lock's; the file `complete` is written last
     …/SET/                  an environment of its own for each further requirements.SET.lock of the image
+.isomer/venvs/web-IMAGE-HASH/   what browsers run models with; HASH is that of the npm packages' lock and npm's own
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -60,7 +62,11 @@ def lock_of(image: str, device: str = "auto") -> Path:
 
 def folder(image: str, device: str = "auto") -> Path:
     locks = [lock_of(image, device), *project.extra_locks(image).values()]
-    return VENVS / f"{image}-{hashlib.sha256(''.join(map(sha256_of_file, locks)).encode()).hexdigest()[:12]}"
+    return VENVS / f"{image}-{_hash(locks)}"
+
+
+def _hash(files: Iterable[Path]) -> str:
+    return hashlib.sha256("".join(map(sha256_of_file, files)).encode()).hexdigest()[:12]
 
 
 def is_ready(image: str, device: str = "auto") -> bool:
@@ -94,9 +100,41 @@ def _fill(image: str, target: Path, lock: Path) -> None:
     filled = (uv, "pip", "install", "--quiet", "--python", str(target), "--require-hashes", "-r", source)
     # Large wheels over a slow line take longer than uv's 30 s between two packets
     for command in (Command(made), Command(filled, {"UV_HTTP_TIMEOUT": "300"})):
-        process.show(command)
-        if process.run(command) != 0:
-            raise UserError(f"could not make the environment of {image} (see above); call again to try again")
+        _make(command, f"make the environment of {image}")
+
+
+def web(image: str) -> str:
+    """The folder of onnxruntime-web's files, fetched when it is asked for first; two at once wait for each other.
+
+    Raises:
+        UserError: npm could not fetch them.
+    """
+    scripts = project.IMAGES / image
+    sources = [scripts / name for name in (project.NODE_LOCK, project.NPM_LOCK, "web.py")]
+    target = VENVS / f"web-{image}-{_hash(sources)}"
+    if not target.is_dir():
+        with _only_one(target):
+            if not target.is_dir():
+                with npm(image) as python:
+                    fetched = (str(python), str(scripts / "web.py"), "fetch", str(target))
+                    _make(Command(fetched), "fetch onnxruntime-web by npm")
+    return str(target)
+
+
+@contextlib.contextmanager
+def npm(image: str) -> Iterator[Path]:
+    """The Python of an environment with npm as an image's lock has it: 200 MB, needed only inside the block."""
+    VENVS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".npm.", dir=VENVS) as folder:
+        home = Path(folder) / "npm"
+        _fill("npm", home, project.IMAGES / image / project.NODE_LOCK)
+        yield home / "bin" / "python"
+
+
+def _make(command: Command, what: str) -> None:
+    process.show(command)
+    if process.run(command) != 0:
+        raise UserError(f"could not {what} (see above); call again to try again")
 
 
 build = prepare  # an environment is made from its lock alone: there when whole, never stale
