@@ -9,8 +9,11 @@ import difflib
 import errno
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from typing import NoReturn
+
+from isomer.manners import is_verbose
 
 EXIT_FAILED = 1  # the work was done and the answer is no: a gate, a check, a comparison
 EXIT_USAGE = 2  # what was asked for cannot be done as asked
@@ -56,6 +59,8 @@ def run_main(main: Callable[[], None]) -> NoReturn:
     try:
         main()
     except UserError as error:
+        if is_verbose():
+            traceback.print_exc()
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:

@@ -10,6 +10,8 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from isomer.manners import is_quiet
+
 T = TypeVar("T")
 
 LOG_SECONDS = 10.0  # between two plain lines
@@ -31,7 +33,7 @@ class Bar:
         self._first = done
         self._start = self._last = time.monotonic()
         self._progress: Progress | None = None
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not is_quiet():
             self._progress = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
@@ -63,6 +65,8 @@ class Bar:
             self._progress.update(self._task, completed=self.done, rate=f"{self.rate:.1f} {self.unit}/s", text=text)
         elif self.done >= self.total or time.monotonic() - self._last >= LOG_SECONDS:
             self._last = time.monotonic()
+            if is_quiet():
+                return
             left = (self.total - self.done) / max(self.rate, 1e-9)
             words = [
                 f"{self.what}: {self.done}/{self.total} {self.unit}",

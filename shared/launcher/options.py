@@ -176,6 +176,18 @@ class Clean:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Completion:
+    """Print what makes a shell complete verbs and flags.
+
+    Examples:
+        ./inv completion bash    # >> ~/.bashrc
+        ./inv completion fish    # > ~/.config/fish/completions/inv.fish
+    """
+
+    shell: str = required("shell", choices=("bash", "zsh", "fish"), positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Conflicts:
     """List the files that two images' locked sets would fight over.
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isomer.errors import EXIT_TERMINATED
+from isomer.manners import is_quiet
 from launcher.project import ROOT
 
 GRACE_SECONDS = 7.0  # between asking a step to stop and killing it
@@ -39,7 +40,8 @@ class Command:
 
 
 def show(command: Command) -> None:
-    print(f"$ {command.line()}", flush=True)
+    if not is_quiet():
+        print(f"$ {command.line()}", flush=True)
 
 
 def run(

@@ -8,8 +8,12 @@ import sys
 
 from invoke import Collection, ParseError, Program
 
-from isomer import flags
+from isomer import flags, manners
 from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, known, nearest
+from launcher import completion
+
+
+MANNERS = {"--quiet": manners.QUIET, "--verbose": manners.VERBOSE}  # flags of every verb
 
 
 class Inv(Program):
@@ -25,8 +29,12 @@ class Inv(Program):
             sys.exit(EXIT_FAILED)
 
     def normalize_argv(self, argv: list[str] | None) -> None:
-        """`VERB … --help` as `--help VERB`: invoke would take the word for a positional argument."""
+        """Without the flags of every verb, and `VERB … --help` as `--help VERB`, or invoke took it for an argument."""
         super().normalize_argv(argv)
+        for flag, variable in MANNERS.items():
+            if flag in self.argv:
+                self.argv = [word for word in self.argv if word != flag]
+                os.environ[variable] = "1"
         wanted = next((index for index, word in enumerate(self.argv) if word in ("--help", "-h")), 0)
         verb = next((word for word in reversed(self.argv[1:wanted]) if word in self.namespace.task_names), None)
         if verb:
@@ -42,6 +50,7 @@ class Inv(Program):
     def print_help(self) -> None:
         print("Usage: ./inv VERB [--flag VALUE …] [VERB …]     ./inv VERB --help shows the flags of one\n")
         self.list_tasks()
+        print("Every verb takes --quiet (no commands, no bars) and --verbose (where an error was raised), too.")
 
     def print_task_help(self, name: str) -> None:
         made = self.collection[name]
@@ -89,4 +98,6 @@ def explain(error: ParseError, verbs: list[str]) -> str:
 
 
 def main(namespace: Collection) -> None:
-    Inv(namespace=namespace, name="inv", binary="./inv", version="1").run(["./inv", *sys.argv[1:]])
+    names = completion.NAMES
+    program = Inv(namespace=namespace, name="inv", binary=names[0], binary_names=names, version="1")
+    program.run([names[0], *sys.argv[1:]])

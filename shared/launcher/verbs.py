@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from invoke import Context, Exit, Task
 
-from isomer import flags
+from isomer import flags, manners
 from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from launcher import process, project
 from launcher.step import among, existing, name_or_path, writable
@@ -49,6 +50,8 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
         try:
             body(*(parse(cls, name, given) for cls in classes))
         except UserError as error:
+            if manners.is_verbose():
+                traceback.print_exc()
             raise Exit(f"error: {error}", code=error.exit_code) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""

@@ -21,6 +21,7 @@ import os
 from types import ModuleType
 
 from isomer.errors import UserError, known
+from isomer.manners import is_quiet
 
 NAMES = ("docker", "venv")
 
@@ -44,14 +45,19 @@ def choose(name: str | None = None) -> ModuleType:
     if name is None:
         reason = docker.unavailable()
         engine = docker if reason is None else load("venv")
-        print(f"engine: {engine.NAME} ({'a Docker engine answers' if reason is None else reason})", flush=True)
+        _say(f"{engine.NAME} ({'a Docker engine answers' if reason is None else reason})")
         return engine
     engine = load(name)
     reason = engine.unavailable()
     if reason is not None:
         raise UserError(f"the {name} engine cannot be used: {reason}")
-    print(f"engine: {engine.NAME} (as asked)", flush=True)
+    _say(f"{engine.NAME} (as asked)")
     return engine
+
+
+def _say(words: str) -> None:
+    if not is_quiet():
+        print(f"engine: {words}", flush=True)
 
 
 def check_device(engine: ModuleType, device: str) -> None:

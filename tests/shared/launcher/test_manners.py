@@ -1,0 +1,63 @@
+"""What the terminal is told: completion, --quiet, --verbose, no colours where nobody sees them."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+
+def inv(root, *words: str, **variables: str) -> subprocess.CompletedProcess:
+    import os
+
+    return subprocess.run(
+        [str(root / "inv"), *words], capture_output=True, text=True, check=False, env=os.environ | variables, cwd=root
+    )
+
+
+def test_bash_completes_verbs_and_flags(root):
+    script = 'source <(./inv completion bash)\nCOMP_WORDS=(./inv {words}); _complete_inv ./inv {last} x; echo "${COMPREPLY[@]}"'
+
+    def complete(words: str) -> list[str]:
+        command = script.replace("{words}", words).replace("{last}", words.split()[-1])
+        return subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, check=True, cwd=root
+        ).stdout.split()
+
+    assert complete("data-im") == ["data-import"]
+    assert {"--name", "--format", "--classes"} <= set(complete("data-import --"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_has_a_script_without_a_slash_in_a_function(root, shell):
+    done = inv(root, "completion", shell)
+    assert done.returncode == 0
+    assert "complete_inv" in done.stdout and "complete_./" not in done.stdout
+
+
+def test_an_unknown_shell(root):
+    done = inv(root, "completion", "tcsh")
+    assert done.returncode == 2
+    assert "'tcsh' is not one of bash, zsh, fish" in done.stderr
+
+
+def test_quiet_says_the_result_alone(root, tmp_path):
+    loud = inv(root, "clean", ISOMER_DATA=str(tmp_path))
+    assert loud.returncode == 0
+    plain = inv(root, "doctor", "--engine", "venv", ISOMER_DATA=str(tmp_path))
+    quiet = inv(root, "doctor", "--engine", "venv", "--quiet", ISOMER_DATA=str(tmp_path))
+    assert plain.stdout.startswith("engine: venv")
+    assert not quiet.stdout.startswith("engine:")
+    assert "data volume" in quiet.stdout
+
+
+def test_verbose_says_where_an_error_was_raised(root):
+    plain, verbose = (inv(root, "runs", "--run", "nobody", *more) for more in ((), ("--verbose",)))
+    assert plain.returncode == verbose.returncode == 2
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in verbose.stderr
+    assert verbose.stderr.splitlines()[-1] == plain.stderr.splitlines()[-1]
+
+
+def test_no_colours_in_a_pipe(root, tmp_path):
+    assert "\x1b[" not in inv(root, "doctor", "--engine", "venv", ISOMER_DATA=str(tmp_path)).stdout
