@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
 from invoke import Collection
 
 from isomer import flags
-from launcher import converting, engines, exporting, options, project, steps, training, verbs
+from launcher import converting, engines, exporting, options, playing, project, steps, training, verbs
 from launcher.exporting import TOOLS
 from launcher.step import script
 from launcher.verbs import Parsed
@@ -73,6 +73,16 @@ def convert() -> None:
     add(verbs.make("convert", help_line, (flags.Convert, flags.Assemble, options.Engine), body, without=("run",)))
 
 
+def play() -> None:
+    """Where its server listens and what it serves to browsers is the engine's business."""
+
+    def body(given: Parsed, engine: Parsed) -> None:
+        playing.run(engines.choose(engine.flags.engine), given)
+
+    help_line = "Open a page where models run in the browser itself."
+    add(verbs.make("play", help_line, (flags.Play, options.Engine), body, without=("host", "web")))
+
+
 def add(task) -> None:
     namespace.add_task(task)
 
@@ -122,6 +132,7 @@ for name in project.images_with("predict"):
 for name in project.images_with("export"):
     export(name)
 convert()
+play()
 
 if __name__ == "__main__":
     from launcher.program import main

@@ -12,7 +12,6 @@ from isomer import flags, manners
 from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, known, nearest
 from launcher import completion
 
-
 MANNERS = {"--quiet": manners.QUIET, "--verbose": manners.VERBOSE}  # flags of every verb
 
 

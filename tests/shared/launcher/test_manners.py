@@ -16,7 +16,7 @@ def inv(root, *words: str, **variables: str) -> subprocess.CompletedProcess:
 
 
 def test_bash_completes_verbs_and_flags(root):
-    script = 'source <(./inv completion bash)\nCOMP_WORDS=(./inv {words}); _complete_inv ./inv {last} x; echo "${COMPREPLY[@]}"'
+    script = "source <(./inv completion bash); COMP_WORDS=(./inv {words}); _complete_inv x {last}; echo ${COMPREPLY[@]}"
 
     def complete(words: str) -> list[str]:
         command = script.replace("{words}", words).replace("{last}", words.split()[-1])

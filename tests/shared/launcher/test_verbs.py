@@ -196,7 +196,7 @@ def test_every_verb_has_examples_which_are_commands_that_it_takes():
         lines = tasks.namespace[name].body.examples
         assert lines, name
         for line in lines:
-            inv, verb, *words = shlex.split(line)
+            inv, verb, *words = shlex.split(line, comments=True)
             assert (inv, verb) == ("./inv", name)
             parser.parse_argv([verb, *words])
 
@@ -210,7 +210,7 @@ def test_the_values_in_examples_are_allowed():
     ]
     for cls in classes:
         for line in flags.examples(cls):
-            flags.parser(cls).parse_known_args(shlex.split(line)[2:])
+            flags.parser(cls).parse_known_args(shlex.split(line, comments=True)[2:])
             assert line not in flags.description(cls)
 
 
