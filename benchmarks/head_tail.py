@@ -3,23 +3,21 @@
     PYTHONPATH=shared:images/onnx python benchmarks/head_tail.py data/runs/RUN [data/runs/RUN ...]
 
 in the onnx image's environment. The two are measured in turn, so that a machine that gets slower slows both, and
-medians are shown. What is taken is the one thread's own time, which other processes do not lengthen. The frame is the
+medians are shown. What is taken is the processor's time, which other processes hardly lengthen. The frame is the
 first test picture of the run's dataset, resized: the tail's time depends on what is found. The core is given its
 normalised input ready made.
 """
 
 from __future__ import annotations
 
-import statistics
+import functools
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import timing
 from exported import load_core
-from onnxruntime import InferenceSession
 from PIL import Image
 from rich.console import Console
 from rich.table import Table
@@ -32,8 +30,7 @@ from isomer.run import RunFolder
 from isomer.volume import Volume
 
 FRAME = (640, 480)  # width, height
-ROUNDS = 200
-WARM_UP = 20
+SECONDS = 3.0  # of each
 LIMIT = 0.25
 
 
@@ -57,19 +54,13 @@ def measure(run: RunFolder) -> tuple[float, float]:
     pixels = np.asarray(frame)[None]
     bare = open_session(onnx.load(run.core_onnx), threads=1)
     whole = open_session(onnx.load(run.assembled_onnx), threads=1)
-    calls = (_call(bare, contract.CORE_INPUT, _core_input(frame, core)), _call(whole, contract.INPUT, pixels))
-    times: tuple[list[float], list[float]] = ([], [])
-    for number in range(WARM_UP + ROUNDS):
-        for call, measured in zip(calls, times, strict=True):
-            start = time.thread_time()
-            call()
-            if number >= WARM_UP:
-                measured.append((time.thread_time() - start) * 1000)
-    return statistics.median(times[0]), statistics.median(times[1])
-
-
-def _call(session: InferenceSession, name: str, value: np.ndarray) -> Callable[[], object]:
-    return lambda: session.run(None, {name: value})
+    calls = {
+        "core": functools.partial(bare.run, None, {contract.CORE_INPUT: _core_input(frame, core)}),
+        "model": functools.partial(whole.run, None, {contract.INPUT: pixels}),
+    }
+    times = timing.alternate(calls, SECONDS)
+    found = {name: float(np.median(one.processor)) * 1000 for name, one in times.items()}
+    return found["core"], found["model"]
 
 
 def _core_input(frame: Image.Image, core: Core) -> np.ndarray:
