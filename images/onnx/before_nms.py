@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import cutting
 import numpy as np
 import onnx
-from final_outputs import Final
 from matching import iou
 from onnx import helper
 from original import Original
 from session import open_session
 
+from isomer.converting.final_outputs import Final
 from isomer.converting.layouts import LEAST_ANCHORS
 from isomer.converting.raw_outputs import decode
 from isomer.errors import CheckFailed

@@ -10,19 +10,18 @@ from dataclasses import asdict, replace
 
 import before_nms
 import cutting
-import final_outputs
 import numpy as np
 import onnx
 import onnxruntime
 from batching import with_free_batch
-from final_outputs import Final
 from nms import nms
 from original import Original, load
 from seen import look, not_understood
 from session import run
 
-from isomer.converting import Conversion, asked, begin, layouts, normalising
+from isomer.converting import Conversion, asked, begin, final_outputs, layouts, normalising
 from isomer.converting import usual as usual_ways
+from isomer.converting.final_outputs import Final
 from isomer.converting.raw_outputs import decode
 from isomer.converting.reference import some_pictures
 from isomer.converting.seen import PICTURES, Seen
@@ -35,9 +34,6 @@ from isomer.graph.decoders import Layout
 from isomer.graph.versions import to_contract
 from isomer.native import Detections
 from isomer.progress import say
-
-# What a model that does not tell how many classes it has is taken to have: COCO's ids of TensorFlow, or COCO's classes.
-UNTOLD = {1: 90, 0: 80}
 
 
 def main() -> None:
@@ -180,15 +176,12 @@ def _write_core(conversion: Conversion, original: Original, layout: Layout, seen
 def _write_whole(conversion: Conversion, original: Original, final: Final, seen: dict[str, Seen]) -> None:
     how = original.how
     found = original.metadata_names()
-    most = 1
-    if final.ids:
-        ids = np.concatenate([final.ids.take({final.ids.output: array}) for array in seen[final.ids.output].arrays])
-        most = int(ids.max(initial=0)) - final.first_class + 1
+    most = final.classes_in(seen)
     if conversion.options.classes or found or not final.ids:
         classes = conversion.class_names(None if final.ids else 1, found)
     else:
         say("the model does not tell how many classes it has")
-        classes = conversion.class_names(max(most, UNTOLD[final.first_class]))
+        classes = conversion.class_names(max(most, final_outputs.UNTOLD[final.first_class]))
     if most > len(classes):
         raise UserError(f"the model found class {most} where there are {len(classes)} names ({some(classes, 6)})")
     say(f"outputs {', '.join(seen)}: its own detections, boxes as {final.box_order} in {final.unit}s, {_some(classes)}")

@@ -90,6 +90,8 @@ class _Parts:
     def finish(self, boxes: tf.Tensor, scores: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As RawTensors.settle, in the graph."""
         boxes = tf.cast(tf.reshape(boxes, [self.raw.anchors, 4]), tf.float32)
+        if self.raw.order == "xyxy":
+            boxes = tf.gather(boxes, [1, 0, 3, 2], axis=1)
         scores = tf.cast(tf.reshape(scores, [self.raw.anchors, self.raw.classes]), tf.float32)
         if self.raw.pixels:
             sides = [self.measured.height, self.measured.width] * 2

@@ -22,12 +22,11 @@ FOR_FRACTIONS = 0.5
 
 
 def settle(original: Original, options: Convert) -> Original:
-    """The original with what its float input wants, and with a size if it takes any and resizes none.
+    """The original, with a size, with what its float input wants.
 
     Raises:
         UserError: flags that contradict the graph.
     """
-    original = _sized(original, options)
     if original.input.dtype not in ("float32", "float16"):
         if options.mean or options.std:
             raise UserError(
@@ -83,7 +82,7 @@ def asked_for(original: Original, measured: Measured, options: Convert) -> Measu
     return measured
 
 
-def _sized(original: Original, options: Convert) -> Original:
+def sized(original: Original, options: Convert) -> Original:
     """With a size where the graph takes any size and hands it on as it is."""
     wanted = asked.size(options)
     if original.encoded or original.height or original.width:

@@ -17,6 +17,7 @@ from isomer.contract import IR_VERSION, OPSET
 from isomer.converting import failures
 from isomer.converting.failures_tf import TABLE
 from isomer.graph.canonical import canonical
+from isomer.graph.parts import nodes
 from isomer.graph.versions import to_contract
 
 TOOL = f"tf2onnx {tf2onnx.__version__}"
@@ -89,9 +90,9 @@ def logged_errors() -> Iterator[list[str]]:
 
 
 def rename(model: onnx.ModelProto, names: dict[str, str]) -> onnx.ModelProto:
-    """Inputs and outputs under new names."""
+    """Inputs and outputs under new names, wherever they are taken: loops take from the graph around them."""
     graph = model.graph
-    for node in graph.node:
+    for node in nodes(graph):
         node.input[:] = [names.get(one, one) for one in node.input]
         node.output[:] = [names.get(one, one) for one in node.output]
     for value in (*graph.input, *graph.output, *graph.value_info):

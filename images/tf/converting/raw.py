@@ -1,20 +1,25 @@
 """Where a detector's graph holds decoded boxes and scores of all anchors: the place to cut it, before its NMS.
 
 Not by names: of all tensors after the last layer that depend on the picture, those whose values are boxes (corners in
-order) and scores (0...1) of equally many anchors, the latest of each before the NMS.
+order) and scores (0...1) of equally many anchors, the latest of each before the NMS that hold all that the graph finds:
+each detection is one of their rows, with its box, its class and its score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from converting.graphs import CONTROL, LAYERS, NMS, Graph, split
 from converting.original import Original
+from isomer.native import Detections
 
 LEAST_ANCHORS = 4
+BEST = ("TopK", "TopKV2")
+SAME_SCORE, SAME_BOX = 1e-4, 1e-3
+LOOKED_AT = 50  # detections of a picture
 FRACTIONS = 8.0  # boxes whose numbers are all smaller are fractions, else pixels
 
 
@@ -28,21 +33,27 @@ class RawTensors:
     classes: int  # columns of the scores, a background's among them
     background: bool  # the first column is a background's
     pixels: bool  # boxes in pixels of the network's input, not in fractions
+    order: str = "yxyx"  # of a box's numbers, or "xyxy"
 
     def settle(self, boxes: np.ndarray, scores: np.ndarray, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """One picture's values as [A, 4], fractions of a network's input so large, and [A, C] without background."""
         boxes = boxes.reshape(self.anchors, 4).astype(np.float32)
+        if self.order == "xyxy":
+            boxes = boxes[:, [1, 0, 3, 2]]
         if self.pixels:
             boxes = boxes / np.array([height, width, height, width], np.float32)
         scores = scores.reshape(self.anchors, self.classes).astype(np.float32)
         return boxes, scores[:, 1:] if self.background else scores
 
 
-def find(original: Original, outputs: Sequence[str], pictures: Sequence[np.ndarray]) -> RawTensors | None:
+def find(
+    original: Original, outputs: Sequence[str], pictures: Sequence[np.ndarray], theirs: Sequence[Detections] = ()
+) -> RawTensors | None:
     """The raw tensors behind the outputs (tensors), or None where there is no such place.
 
     Args:
-        pictures: [height, width, 3], that the graph is tried on.
+        pictures: [height, width, 3], that the graph is tried on, of its network's own size.
+        theirs: what the graph itself finds in them, where it ends in detections.
     """
     tensors = candidates(original, outputs)
     runs = [original.run(tensors, picture) for picture in pictures]
@@ -50,29 +61,63 @@ def find(original: Original, outputs: Sequence[str], pictures: Sequence[np.ndarr
     boxes = {name: found for name, found in values.items() if _anchors(found, 4) and all(map(_are_boxes, found))}
     scores = {name: found for name, found in values.items() if _anchors(found, None) and all(map(_are_scores, found))}
     for anchors in sorted({_anchors(found, 4) for found in boxes.values()}, reverse=True):
-        pair = _pair(
+        pairs = _pairs(
             original.graph,
             [name for name, found in boxes.items() if _anchors(found, 4) == anchors],
             {name: found[0].shape[-1] for name, found in scores.items() if _anchors(found, None) == anchors},
         )
-        if pair is None:
-            continue
-        box, score = pair
-        later = original.graph.after([split(score)[0]])
-        singles = [found for name, found in scores.items() if split(name)[0] in later and found[0].size == anchors]
-        return RawTensors(
-            box,
-            score,
-            anchors,
-            values[score][0].shape[-1],
-            background=_has_background(values[score], singles),
-            pixels=any(np.abs(one).max() > FRACTIONS for one in values[box]),
-        )
+        for box, score in pairs:
+            later = original.graph.after([split(score)[0]])
+            singles = [found for name, found in scores.items() if split(name)[0] in later and found[0].size == anchors]
+            made = RawTensors(
+                box,
+                score,
+                anchors,
+                values[score][0].shape[-1],
+                background=_has_background(values[score], singles),
+                pixels=any(np.abs(one).max() > FRACTIONS for one in values[box]),
+            )
+            made = _holding(made, pictures, values[box], values[score], theirs)
+            if made is not None:
+                return made
     return None
 
 
-def _pair(graph: Graph, boxes: Sequence[str], scores: dict[str, int]) -> tuple[str, str] | None:
-    """The latest scores, those of all classes before those of one, and the latest boxes that do not depend on them.
+def _holding(
+    raw: RawTensors,
+    pictures: Sequence[np.ndarray],
+    boxes: Sequence[np.ndarray],
+    scores: Sequence[np.ndarray],
+    theirs: Sequence[Detections],
+) -> RawTensors | None:
+    """The raw tensors if every detection is a row of them, with the background that the class ids speak of."""
+    for background in (raw.background, not raw.background):
+        made = replace(raw, background=background)
+        if raw.classes > background and all(
+            _holds(*made.settle(*values, *picture.shape[:2]), found)
+            for picture, *values, found in zip(pictures, boxes, scores, theirs, strict=False)
+        ):
+            return made
+    return None
+
+
+def _holds(boxes: np.ndarray, scores: np.ndarray, found: Detections) -> bool:
+    """Whether each detection (boxes may have been clipped) is a row."""
+    boxes = np.clip(boxes, 0, 1)
+    for box, number, score in list(zip(np.clip(found.boxes, 0, 1), found.classes, found.scores, strict=True))[
+        :LOOKED_AT
+    ]:
+        if number > scores.shape[1]:
+            return False
+        near = np.abs(boxes - box).max(axis=1) < SAME_BOX
+        if not (near & (np.abs(scores[:, number - 1] - score) < SAME_SCORE)).any():
+            return False
+    return True
+
+
+def _pairs(graph: Graph, boxes: Sequence[str], scores: dict[str, int]) -> Iterator[tuple[str, str]]:
+    """Boxes and scores, the latest scores first, those of all classes before those of one; with them the latest boxes
+    that do not depend on them first.
 
     Coordinates may be numbers from 0 to 1 too, but boxes depend on them; and boxes that were masked by their scores
     are those of one class.
@@ -83,8 +128,7 @@ def _pair(graph: Graph, boxes: Sequence[str], scores: dict[str, int]) -> tuple[s
         before = graph.before([split(score)[0]])
         for box in reversed(boxes):
             if box != score and split(box)[0] not in later | before:
-                return box, score
-    return None
+                yield box, score
 
 
 def _has_background(scores: Sequence[np.ndarray], singles: Sequence[Sequence[np.ndarray]]) -> bool:
@@ -113,6 +157,8 @@ def candidates(original: Original, outputs: Sequence[str]) -> list[str]:
     suppressions = {name for name in dependent if graph.operators(name) & NMS}
     if suppressions:
         behind = graph.before(suppressions)
+    # the best of each class apart are no rows of all anchors any more
+    suppressions |= {name for name in dependent if graph.nodes[name].op in BEST}
     layers = [name for name in dependent if graph.operators(name) & LAYERS]
     wanted = dependent & behind - graph.before(layers) - graph.after(suppressions) - graph.in_frames
     if not layers:

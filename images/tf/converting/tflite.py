@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +11,18 @@ import suppression
 import tensorflow as tf
 import tf2onnx
 
-from converting import making, onnx_writing, pixels, tflite_core
-from converting.normalisation import SIGNED
-from converting.tflite_core import Decoded
+from converting import decoded_core, laid_out, making, onnx_writing, pixels
+from converting.decoded_core import Decoded
 from converting.tflite_file import Postprocess, TfliteFile
 from isomer.contract import CORE_INPUT, ORIGINAL_IOU, ORIGINAL_PRECISION, Preprocessing, Thresholds
-from isomer.converting import Conversion, asked, failures, layouts, normalising, raw_outputs, reference
+from isomer.converting import Conversion, failures, normalising
 from isomer.converting.failures_tf import TABLE
 from isomer.converting.resizing import prepare
-from isomer.converting.seen import PICTURES, Seen
-from isomer.converting.usual import AS_IT_IS, Usual, of_layout
+from isomer.converting.usual import Usual, of_layout
 from isomer.errors import UserError
-from isomer.graph import decoders
 from isomer.graph.builder import GraphBuilder
-from isomer.graph.decoders import Layout
 from isomer.native import Detections
 from isomer.progress import say
-
-USUAL = Usual((SIGNED,) * 3, (SIGNED,) * 3)  # of the detectors that end in TensorFlow Lite's own post-processing
-FLAGS = "--mean, --std, --input-channels and --resize say otherwise"
 
 
 def convert(conversion: Conversion) -> None:
@@ -43,12 +35,12 @@ def convert(conversion: Conversion) -> None:
     file = TfliteFile(conversion.source.opened)
     say(f"inputs: {', '.join(map(str, file.inputs))}")
     say(f"outputs: {', '.join(map(str, file.outputs))}")
-    how = _sides(file, conversion)
+    how = laid_out.sides(file, conversion)
     known = file.postprocess()
-    made, usual = (_postprocessed(file, known), USUAL) if known else _raw(file, how, conversion)
+    made, usual = (_postprocessed(file, known), laid_out.USUAL) if known else _raw(file, how, conversion)
     ends = [file.tensors[index] for index in made.wanted]
-    core = tflite_core.build(_onnx(file.cut(made.wanted)), file.inputs[0], ends, made, how)
-    how = _prepared(file, how, normalising.inside(core, CORE_INPUT), usual, conversion)
+    core = decoded_core.build(_onnx(file.cut(made.wanted)), file.inputs[0], ends, made, how)
+    how = laid_out.prepared(file, how, normalising.inside(core, CORE_INPUT), usual, conversion)
     about = {}
     if any(tensor.quantised for tensor in file.tensors.values()):
         say("it is quantised: what its own kernels round otherwise than ONNX's is compared on the mean")
@@ -58,7 +50,7 @@ def convert(conversion: Conversion) -> None:
         _compare(file, made, known, how)
     conversion.write_core(
         core.SerializeToString(),
-        lambda batch: raw(file, made, how, batch),
+        lambda batch: laid_out.raw(file, made, how, batch),
         suppression.nms,
         classes=conversion.class_names(made.classes, file.labels()),
         versions={"framework_version": tf.__version__, "tf2onnx": tf2onnx.__version__, **about},
@@ -67,65 +59,12 @@ def convert(conversion: Conversion) -> None:
     )
 
 
-def raw(file: TfliteFile, made: Decoded, how: Preprocessing, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """As isomer.native.Raw, by TensorFlow Lite's own kernels."""
-    boxes, scores = [], []
-    for picture in batch:
-        prepared, placed = prepare(picture, how)
-        one, other = made.numpy(file.run(given(file, prepared), made.wanted))
-        boxes.append(placed.boxes_in_picture(one) if how.resize.mode == "letterbox" else one)
-        scores.append(other)
-    return np.stack(boxes), np.stack(scores)
-
-
-def given(file: TfliteFile, prepared: np.ndarray) -> np.ndarray:
-    """A prepared picture in the input's type; pixels of int8 count from -128."""
-    kind = file.inputs[0].dtype
-    if kind == "float32":
-        return prepared[None].astype(np.float32)
-    return (np.rint(prepared[None]) - (128 if kind == "int8" else 0)).astype(kind)
-
-
-def _sides(file: TfliteFile, conversion: Conversion) -> Preprocessing:
-    """Layout and size of the file's input; nothing else is settled yet.
-
-    Raises:
-        UserError: it takes no picture, or --size wants another.
-    """
-    shape = file.inputs[0].shape
-    if len(file.inputs) != 1 or len(shape) != 4 or 3 not in (shape[1], shape[3]):
-        raise UserError(f"{file.name} takes no picture: its inputs are {', '.join(map(str, file.inputs))}")
-    layout = "NHWC" if shape[3] == 3 else "NCHW"
-    sides = shape[1:3] if layout == "NHWC" else shape[2:]
-    wanted = asked.size(conversion.options)
-    if wanted and wanted != sides:
-        raise UserError(f"--size {conversion.options.size}: the file takes {sides[0]}x{sides[1]} and no other")
-    return _described(Preprocessing(layout=layout, height=sides[0], width=sides[1], mean=(0,) * 3, std=(1,) * 3), USUAL)
-
-
-def _described(how: Preprocessing, usual: Usual) -> Preprocessing:
-    return replace(how, mean=usual.mean, std=usual.std, channels=usual.channels, resize=usual.resize)
-
-
-def _prepared(
-    file: TfliteFile, how: Preprocessing, inside: Usual | None, usual: Usual, conversion: Conversion
-) -> Preprocessing:
-    """What pictures go through before the graph: as its input and its first operators tell, or the flags say.
-
-    Raises:
-        UserError: --mean or --std for a graph that takes pixels.
-    """
-    options, taken = conversion.options, file.inputs[0]
-    if taken.dtype != "float32":
-        if options.mean or options.std:
-            raise UserError(f"--mean and --std are for floats: {file.name} takes pixels ({taken.dtype})")
-        usual = replace(usual, mean=AS_IT_IS.mean, std=AS_IT_IS.std)
-    elif inside:
-        usual = replace(usual, mean=inside.mean, std=inside.std)
-    found = asked.preprocessing(options, _described(how, usual))
-    words = Usual(found.mean, found.std, found.channels, found.resize).words()
-    say(f"pictures are given as {found.height}x{found.width}, {words}: {FLAGS}")
-    return found
+def _raw(file: TfliteFile, how: Preprocessing, conversion: Conversion) -> tuple[Decoded, Usual]:
+    """Outputs that leave decoding and NMS to their client, and how pictures are prepared for such."""
+    layout = laid_out.recognise(file, how, conversion)
+    if isinstance(layout, UserError):
+        raise layout
+    return laid_out.decoded(file, layout, how), of_layout(layout)
 
 
 def _postprocessed(file: TfliteFile, known: Postprocess) -> Decoded:
@@ -164,63 +103,6 @@ def _postprocessed(file: TfliteFile, known: Postprocess) -> Decoded:
     return Decoded((known.encodings, known.scores), known.classes, decode, graph)
 
 
-def _raw(file: TfliteFile, how: Preprocessing, conversion: Conversion) -> tuple[Decoded, Usual]:
-    """Outputs that leave decoding and NMS to their client, by the layouts that are known; how such pictures are made.
-
-    Raises:
-        UserError: they have none of them; what was seen is said.
-    """
-    options = conversion.options
-    pictures = reference.some_pictures(conversion.volume, options, PICTURES)
-    ends = [tensor.index for tensor in file.outputs]
-    first = replace(how, mean=AS_IT_IS.mean, std=AS_IT_IS.std) if file.inputs[0].dtype != "float32" else how
-    runs = [file.run(given(file, prepare(one, asked.preprocessing(options, first))[0]), ends) for one in pictures]
-    seen = {
-        tensor.name: Seen(tensor.name, tuple(run[place] for run in runs)) for place, tensor in enumerate(file.outputs)
-    }
-    roles = asked.roles(options, seen)
-    chosen = seen if roles.keys() <= set(asked.ROLES) else {name: seen[name] for name in roles.values()}
-    names = file.labels()
-    count = len(names) if names else None
-    if options.classes not in (None, "coco", "voc"):
-        count = len(conversion.class_names(None))
-    found = layouts.of_all(
-        chosen,
-        roles,
-        how.height,
-        how.width,
-        count,
-        decoder=options.decoder,
-        order=options.box_order,
-        producer="tf2onnx",
-    )
-    if not isinstance(found, Layout):
-        words = "; ".join(one.in_words() for one in seen.values())
-        raise UserError(
-            f"{found or 'its outputs are not those of a known detector'}. Seen for {how.height}x{how.width}: {words}. "
-            "Declare them: --outputs boxes=NAME,scores=NAME, --box-order, or --decoder for one raw output"
-        )
-    say(f"outputs {', '.join(found.outputs)}: boxes as {found.boxes} in {found.unit}s, {found.classes} classes")
-    return _laid_out(file, found, how), of_layout(found)
-
-
-def _laid_out(file: TfliteFile, layout: Layout, how: Preprocessing) -> Decoded:
-    """The decoding that a layout says."""
-    wanted = tuple(next(one.index for one in file.outputs if one.name == name) for name in layout.outputs)
-
-    def decode(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        boxes, scores = raw_outputs.decode(layout, values, how.height, how.width)
-        return boxes[0], scores[0]
-
-    def graph(build: GraphBuilder, names: list[str]) -> tuple[str, str]:
-        made = decoders.build(replace(layout, outputs=tuple(names)), how.height, how.width)
-        build.nodes.extend(made.node)
-        build.initializers.update({tensor.name: tensor for tensor in made.initializer})
-        return made.output[0].name, made.output[1].name
-
-    return Decoded(wanted, layout.classes, decode, graph)
-
-
 def _onnx(content: bytes) -> onnx.ModelProto:
     """A file's graph by tf2onnx, up the ladder of opsets."""
     with tempfile.TemporaryDirectory() as folder:
@@ -238,7 +120,7 @@ def _compare(file: TfliteFile, made: Decoded, known: Postprocess, how: Preproces
     """Say whether the operator's own NMS finds what TensorFlow's finds class by class in the same raw tensors."""
     prepared, _ = prepare(pixels.noise(how.height, how.width), how)
     ends = [tensor.index for tensor in file.outputs][:4]
-    values = file.run(given(file, prepared), [*ends, *made.wanted])
+    values = file.run(laid_out.given(file, prepared), [*ends, *made.wanted])
     scores = values[2].reshape(-1)[: int(values[3].reshape(-1)[0])]
     if not len(scores):
         return

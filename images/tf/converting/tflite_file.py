@@ -17,39 +17,11 @@ import tensorflow as tf
 from flatbuffers import flexbuffers
 from tensorflow.lite.tools import flatbuffer_utils
 
+from converting.tensor import Tensor
 from isomer.errors import UserError
 
 IDENTIFIER = b"TFL3"
 POSTPROCESS = "TFLite_Detection_PostProcess"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A tensor of the graph. In `signature`, -1 is any length. Of quantised ones, (value - zero) * scale is real."""
-
-    index: int
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    signature: tuple[int, ...]
-    scale: float
-    zero: int
-
-    @property
-    def quantised(self) -> bool:
-        return self.scale != 0 and self.dtype in ("uint8", "int8", "int16")
-
-    def real(self, values: np.ndarray) -> np.ndarray:
-        """Values as real numbers."""
-        if not self.quantised:
-            return values
-        return ((values.astype(np.float32) - self.zero) * np.float32(self.scale)).astype(np.float32)
-
-    def __str__(self) -> str:
-        steps = f", steps of {self.scale:.4g} from {self.zero}" if self.quantised else ""
-        return (
-            f"{self.name} {self.dtype} [{'x'.join('?' if side < 0 else str(side) for side in self.signature)}]{steps}"
-        )
 
 
 @dataclass(frozen=True)

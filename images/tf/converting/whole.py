@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import numpy as np
+import onnx
+import tensorflow as tf
 
 from converting import final, onnx_writing
-from converting.graphs import full
 from converting.original import Original
-from isomer.contract import Resize
+from isomer.contract import Preprocessing, Resize
 from isomer.converting import Conversion, asked
+from isomer.converting.final_outputs import BOXES, COUNT, IDS, SCORES, Final
 from isomer.converting.resizing import place
 from isomer.errors import UserError
 from isomer.native import Detections
 
-INPUT = "input"
-ROLES = ("boxes", "scores", "class_ids", "count")
+INPUT, RAW = "input", "raw/"
 
 
-def write(conversion: Conversion, original: Original, roles: final.Roles, versions: dict, architecture: str) -> None:
+def write(
+    conversion: Conversion, original: Original, detections: Final, count: int, versions: dict, architecture: str
+) -> None:
     """Write whole.onnx and whole.json, and what the original finds.
+
+    Args:
+        count: of classes.
 
     Raises:
         ConversionFailed: tf2onnx does not convert it.
@@ -29,21 +35,19 @@ def write(conversion: Conversion, original: Original, roles: final.Roles, versio
             f"{conversion.source.origin} takes encoded pictures ({original.input.name}), which ONNX cannot decode: "
             "export it with pixels as input (image_tensor), or name the tensor of the decoded picture with --inputs"
         )
-    outputs = dict(zip(ROLES, (roles.boxes, roles.scores, roles.classes, roles.count), strict=True))
-    names = {full(one.tensor): role for role, one in outputs.items() if one is not None}
-    model = onnx_writing.write(original.definition, {original.input.tensor: INPUT}, names)
+    classes = conversion.class_names(count, original.about.get("classes"))
+    free = _follows_batch(original, detections)
+    model = _model(original, detections, free)
     resize = Resize(mode="none")
     height = width = 0
     if original.height:
         height, width = original.height, original.width or original.height
-        resize = asked.preprocessing(conversion.options, pixels_of(height, width)).resize
-    first, count = class_ids(original, roles)
-    classes = conversion.class_names(count, original.about.get("classes"))
+        plain = Preprocessing(layout="NHWC", height=height, width=width, mean=(0.0,) * 3, std=(1.0,) * 3)
+        resize = asked.preprocessing(conversion.options, plain).resize
     mean, std = _scale(original)
-    batch = original.input.shape[0] if original.input.shape and len(original.input.shape) == 4 else 1
 
     def detect(pictures: np.ndarray) -> list[Detections]:
-        return [_detect(original, roles, one, resize, first) for one in pictures]
+        return [_detect(original, detections, one, resize) for one in pictures]
 
     conversion.write_whole(
         model.SerializeToString(),
@@ -60,26 +64,47 @@ def write(conversion: Conversion, original: Original, roles: final.Roles, versio
         resize=resize,
         input=INPUT,
         dtype=original.input.dtype,
-        batch=batch,
-        boxes="boxes",
-        scores="scores",
-        class_ids="class_ids" if roles.classes else None,
-        count="count" if roles.count else None,
-        first_class=first,
-        box_order=conversion.options.box_order or "yxyx",
-        box_unit="fraction",
+        batch=None if free else 1,
+        boxes=f"final/{BOXES}",
+        scores=f"final/{SCORES}",
+        class_ids=f"final/{IDS}" if detections.ids else None,
+        count=f"final/{COUNT}" if detections.count else None,
+        first_class=detections.first_class,
+        box_order=detections.box_order,
+        box_unit=detections.unit,
     )
 
 
-def class_ids(original: Original, roles: final.Roles) -> tuple[int, int | None]:
-    """The id of the first class, and how many classes there are, as far as noise tells."""
-    return 1, None
+def _model(original: Original, detections: Final, free: bool) -> onnx.ModelProto:
+    """The graph with the outputs that `detections` makes of its own."""
+    used = {column.output for column in _columns(detections)}
+    names = {one.tensor: f"{RAW}{one.name}" for one in original.outputs if one.name in used}
+    model = onnx_writing.write(original.definition, {original.input.tensor: INPUT}, names)
+    behind = detections.graph(RAW, free)
+    model.graph.node.extend(behind.node)
+    model.graph.initializer.extend(behind.initializer)
+    del model.graph.output[:]
+    model.graph.output.extend(behind.output)
+    return model
 
 
-def pixels_of(height: int, width: int):
-    from isomer.contract import Preprocessing
+def _columns(detections: Final) -> list:
+    return [one for one in (detections.boxes, detections.scores, detections.ids, detections.count) if one is not None]
 
-    return Preprocessing(layout="NHWC", height=height, width=width, mean=(0.0,) * 3, std=(1.0,) * 3)
+
+def _follows_batch(original: Original, detections: Final) -> bool:
+    """Whether the first axis of input and outputs is the batch's."""
+    shape = original.input.shape
+    if shape is None or len(shape) != 4 or shape[0] is not None:
+        return False
+    picture = np.zeros((original.height or 64, original.width or 64, 3), np.uint8)
+    tensors = {one.name: one.tensor for one in original.outputs}
+    wanted = [tensors[column.output] for column in _columns(detections)]
+    try:
+        values = original.values(wanted, {original.input.tensor: np.repeat(original.feed(picture), 2, axis=0)})
+    except (ValueError, tf.errors.OpError):
+        return False
+    return all(value.ndim and value.shape[0] == 2 for value in values)
 
 
 def _scale(original: Original):
@@ -88,14 +113,11 @@ def _scale(original: Original):
     return (mean[::-1], std[::-1]) if original.channels == "bgr" else (mean, std)
 
 
-def _detect(original: Original, roles: final.Roles, picture: np.ndarray, resize: Resize, first: int) -> Detections:
-    placed = None
-    if not original.fits(*picture.shape[:2]):
+def _detect(original: Original, detections: Final, picture: np.ndarray, resize: Resize) -> Detections:
+    if original.fits(*picture.shape[:2]):
+        found, placed = final.read(original, detections, picture), None
+    else:
         placed = place(picture, original.height, original.width, resize)
-        picture = placed.pixels
-    tensors = [one.tensor for one in roles.ports]
-    values = dict(zip(tensors, original.run(tensors, picture), strict=True))
-    found = final.detections(roles, values, first)
-    if placed is None:
-        return found
-    return Detections(placed.boxes_in_picture(found.boxes), found.classes, found.scores)
+        found = final.read(original, detections, placed.pixels)
+    boxes = found.boxes if placed is None else placed.boxes_in_picture(found.boxes)
+    return Detections(boxes.clip(0, 1), found.classes, found.scores)

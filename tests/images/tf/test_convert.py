@@ -11,6 +11,7 @@ import tensorflow as tf
 from converting import batching, final, frozen, making, normalisation, pixels, raw, settings
 
 from isomer.contract import CORE_INPUT
+from isomer.converting import final_outputs
 from isomer.converting.resizing import prepare
 from isomer.flags import Convert
 
@@ -21,10 +22,15 @@ def opened(definition, tmp_path, options: Convert = OPTIONS):
     return frozen.open_file(made.write(definition, tmp_path / "frozen_inference_graph.pb"), options)
 
 
+def pictures_of(original) -> list[np.ndarray]:
+    sides = (original.height, original.width) if original.height else (64, 96)
+    return [pixels.noise(*sides, seed) for seed in range(2)]
+
+
 def core_of(original):
     """The place where a graph is cut, and the core as a TensorFlow session's function of prepared pictures."""
-    original = normalisation.settle(original, OPTIONS)
-    pictures = making.tried_on(original)
+    original = normalisation.settle(normalisation.sized(original, OPTIONS), OPTIONS)
+    pictures = pictures_of(original)
     found = raw.find(original, [one.tensor for one in original.outputs], pictures)
     measured = pixels.measure(original, [found.boxes, found.scores])
     definition = batching.core(original, found, measured)
@@ -56,5 +62,7 @@ def test_a_frozen_graph_is_cut_before_its_nms(tmp_path, old, fixed, batch):
         np.testing.assert_allclose(found, wanted, atol=1e-4)
     own = settings.read(original.graph)
     assert own.iou == pytest.approx(made.IOU)
-    roles = final.roles(original, making.tried_on(original))
-    assert making.compare(original, cut, roles, own, making.tried_on(original)) is None
+    some = pictures_of(original)
+    detections = final_outputs.recognise(final.look(original, some), "tf2onnx", {}, None)
+    assert (detections.first_class, detections.unit, detections.box_order) == (1, "fraction", "yxyx")
+    assert making.compare(original, cut, detections, own, some) is None

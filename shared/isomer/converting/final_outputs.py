@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -20,6 +20,8 @@ NAMES = {
     "classes": ("detection_classes", "det_classes", "pred_classes", "classes", "labels", "class_ids", "class"),
     "count": ("num_detections", "num_dets", "num_predictions", "num_boxes", "valid_detections", "num", "count"),
 }
+# What a model that does not tell how many classes it has is taken to have: COCO's ids of TensorFlow, or COCO's classes.
+UNTOLD = {1: 90, 0: 80}
 BOXES, SCORES, IDS, COUNT = "boxes", "scores", "class_ids", "count"
 
 
@@ -51,16 +53,19 @@ class Final:
     unit: str
     first_class: int
 
-    def read(self, outputs: dict[str, np.ndarray], height: int, width: int) -> Detections:
+    def read(
+        self, outputs: dict[str, np.ndarray], height: int, width: int, low: Thresholds | None = None
+    ) -> Detections:
         """One picture's detections, best first: boxes as fractions of the graph's input, ids from 1.
 
         Args:
             height, width: of the graph's input.
+            low: their lowest score and how many there are at most; else those of an evaluation.
         """
         boxes, scores = self.boxes.take(outputs), self.scores.take(outputs)
         ids = self.ids.take(outputs) if self.ids else np.full(len(scores), self.first_class)
         count = int(self.count.take(outputs)[0]) if self.count else len(scores)
-        low = Thresholds().for_evaluation()
+        low = low or Thresholds().for_evaluation()
         kept = np.flatnonzero((np.arange(len(scores)) < count) & (scores > low.score) & (ids >= self.first_class))
         kept = kept[np.argsort(-scores[kept], kind="stable")][: low.max_detections]
         a, b, c, d = boxes[kept].T
@@ -75,6 +80,20 @@ class Final:
             corners = corners / [height, width, height, width]
         found = ids[kept].astype(np.int64) - self.first_class + 1
         return Detections(corners.astype(np.float32), found, scores[kept].astype(np.float32))
+
+    def ids_in(self, seen: dict[str, Seen]) -> np.ndarray:
+        """The class ids, as the model counts them, of all that it found in some pictures; rows behind are left out."""
+        found = []
+        for index in range(len(seen[self.scores.output].arrays) if self.ids else 0):
+            outputs = {name: one.arrays[index] for name, one in seen.items()}
+            ids, scores = self.ids.take(outputs), self.scores.take(outputs)
+            count = int(self.count.take(outputs)[0]) if self.count else len(scores)
+            found.append(ids[:count][scores[:count] > 0])
+        return np.concatenate(found) if found else np.empty(0)
+
+    def classes_in(self, seen: dict[str, Seen]) -> int:
+        """How many classes there are at least, by what was found."""
+        return int(self.ids_in(seen).max(initial=self.first_class)) - self.first_class + 1
 
     def graph(self, prefix: str, free_batch: bool) -> onnx.GraphProto:
         """From the outputs under their own names to BOXES [n, N, 4], SCORES, IDS [n, N] and COUNT [n], float32.
@@ -114,7 +133,7 @@ def recognise(seen: dict[str, Seen], producer: str, given: dict[str, str], box_o
         given: outputs by role (boxes, scores, classes, count) as the user declared them.
         box_order: likewise.
     """
-    roles = _declared(given) or _one_table(seen) or _by_name(seen) or _by_shape(seen)
+    roles = _declared(given, seen) or _one_table(seen) or _by_name(seen) or _by_shape(seen)
     if isinstance(roles, str):
         return roles
     boxes, scores, ids, count = roles
@@ -126,15 +145,18 @@ def recognise(seen: dict[str, Seen], producer: str, given: dict[str, str], box_o
         order = "cxcywh"
     unit = "pixel" if np.abs(values).max(initial=0) > 2 else "fraction"
     first = 1 if by_tensorflow or _is_torchvision(seen, boxes, ids) else 0
-    if ids is not None:
-        numbers = np.concatenate([ids.take({ids.output: array}) for array in seen[ids.output].arrays])
-        first = 0 if (numbers == 0).any() and not by_tensorflow else first
-    return Final(boxes, scores, ids, count, order, unit, first)
+    found = Final(boxes, scores, ids, count, order, unit, 0)
+    return replace(found, first_class=0 if (found.ids_in(seen) == 0).any() else first)
 
 
-def _declared(given: dict[str, str]) -> tuple[Column, Column, Column | None, Column | None] | None:
+def _declared(
+    given: dict[str, str], seen: dict[str, Seen]
+) -> tuple[Column, Column, Column | None, Column | None] | str | None:
     if not {"boxes", "scores"} <= given.keys():
         return None
+    boxes, scores = (seen[given[role]] for role in ("boxes", "scores"))
+    if boxes.values.size != 4 * scores.values.size:
+        return f"not one score for each box ({boxes.in_words()}; {scores.in_words()})"
     optional = [Column(given[role]) if role in given else None for role in ("classes", "count")]
     return Column(given["boxes"], None, 4), Column(given["scores"]), optional[0], optional[1]
 
@@ -183,7 +205,7 @@ def _by_name(seen: dict[str, Seen]):
     rows = int(np.prod(seen[found["boxes"]].shape[:-1]))
     if any(int(np.prod(seen[found[role]].shape)) != rows for role in ("scores", "classes") if role in found):
         return None
-    return _declared(found)
+    return _declared(found, seen)
 
 
 def _by_shape(seen: dict[str, Seen]):
