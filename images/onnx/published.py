@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from isomer import contract
+from isomer import contract, progress
 from isomer.contract import Thresholds
 from isomer.errors import UserError, known
-from isomer.graph import check, parts
+from isomer.graph import check, parts, seal
 from isomer.volume import NAME, Volume
 
 
@@ -41,15 +43,24 @@ class Published:
         """What the batch is fixed to; None where it takes any."""
         return check.fixed_batch(self.model)
 
+    @property
+    def has_score_threshold(self) -> bool:
+        """Whether there is one inside that can be changed; a graph of its own may have none."""
+        return contract.SCORE_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}
+
     def for_evaluation(self) -> onnx.ModelProto:
-        """The model with the score threshold that metrics need; as it is where it has none of its own to change."""
-        if contract.SCORE_THRESHOLD not in {tensor.name for tensor in self.model.graph.initializer}:
+        """The model with the score threshold that metrics need."""
+        return self.reporting_above(contract.EVALUATION_SCORE_THRESHOLD)
+
+    def reporting_above(self, score: float) -> onnx.ModelProto:
+        """The model with another score threshold; as it is where it has none of its own to change."""
+        if not self.has_score_threshold:
             return self.model
-        own = Thresholds(max_detections=int(self.about["max_detections"]))
+        own = Thresholds(score=score, max_detections=int(self.about["max_detections"]))
         # a model with its own NMS has no overlap to set
         if contract.IOU_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}:
             own = replace(own, iou=float(self.about["iou_threshold"]))
-        return parts.with_thresholds(self.model, own.for_evaluation())
+        return parts.with_thresholds(self.model, own)
 
 
 def read(path: Path) -> Published:
@@ -90,13 +101,26 @@ def _path(volume: Volume, word: str) -> Path:
 
 
 def require_contract(model: Published) -> None:
-    """Raises UserError where a model does not meet the contract: every point, and the command that would mend it."""
-    findings = check.check(model.model)
-    if not findings:
-        return
-    points = "; ".join(map(str, findings[:3])) + (f"; and {len(findings) - 3} more" if len(findings) > 3 else "")
-    if "run" in model.about:
-        cure = f"It was changed after the gate saw it: export the run {model.about['run']} again"
-    else:
-        cure = f"Make it one of the contract with: ./inv convert {model.path} --name {model.path.stem}"
-    raise UserError(f"{model.path} does not meet the contract: {points}. {cure}")
+    """Refuse a model that nobody could feed or read; one changed after the gate saw it is used, and that is said.
+
+    Raises:
+        UserError: it does not meet the contract; the points, and the command that would mend it.
+    """
+    findings = check.check(model.model, sealed=False)
+    if findings:
+        points = "; ".join(map(str, findings[:3])) + (f"; and {len(findings) - 3} more" if len(findings) > 3 else "")
+        if "run" in model.about:
+            cure = f"It was made by Isomer and changed since: export or convert {model.about['run']} again"
+        else:
+            command = f"./inv convert {shlex.quote(str(model.path))} --name {_as_name(model.path.stem)}"
+            cure = f"Make it one of the contract with: {command}"
+        raise UserError(f"{model.path} does not meet the contract: {points}. {cure}")
+    if seal.is_intact(model.model) is False:
+        progress.say(
+            f"note: {model.name} was changed after the gate saw it, so what the gate proved is not proved of it"
+        )
+
+
+def _as_name(stem: str) -> str:
+    """A file's name as that of a published model may be."""
+    return re.sub(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+", "", stem) or "model"
