@@ -84,7 +84,7 @@
       svg("rect", { class: "line", ...at, "data-tip": mark.name, "data-aside": mark.aside }, group);
       mark.element = group;
     });
-    const few = all.length <= 14 && (enlarged || !single);
+    const few = enlarged ? all.length <= 20 : !single && all.length <= 7;
     if (few) bySize.filter((mark) => mark.text && !isFaded(mark)).forEach((mark) => {
       const [x, y, width, height] = mark.box;
       const right = x > 0.6 * picture.width, low = mark.kind !== RIGHT && mark.kind !== "truth";
@@ -176,7 +176,7 @@
   const bar = make("div", { className: "controls screen" });
   const sum = make("p", { className: "found", role: "status" });
   const grid = make("div", { className: "pictures" });
-  const more = make("button", { type: "button", className: "plain more screen" });
+  const more = make("button", { type: "button", className: "press more screen" });
   place.replaceChildren(bar, sum, grid, more);
 
   function choice(label, key, options, reset = true) {
@@ -237,9 +237,9 @@
     const rest = wanted.length - state.most;
     more.hidden = rest <= 0;
     more.textContent = `Show ${Math.min(rest, STEP)} more of ${rest}`;
-    const [word, are] = wanted.length === 1 ? ["picture", "is"] : ["pictures", "are"];
-    sum.textContent = wanted.length || pictures.length ? `${wanted.length} of ${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"}` : "There are no pictures.";
-    if (pictures.length && !wanted.length) sum.textContent = "No picture is so: choose less above.";
+    const boxes = single ? "" : `, boxes with scores above ${state.at.toFixed(2)}`;
+    sum.textContent = `${wanted.length} of ${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"}${boxes}`;
+    if (!wanted.length) sum.textContent = pictures.length ? "No picture is so: choose less above." : "There are no pictures.";
     shown = wanted;
     [...grid.children].forEach(keepRoom);
     near.forEach(fill);
@@ -298,7 +298,7 @@
 
   // ---- a picture enlarged
   const heading = make("h2", { id: "enlarged" });
-  const button = (text, label, act) => { const one = make("button", { type: "button", className: "plain", "aria-label": label }, text); one.addEventListener("click", act); return one; };
+  const button = (text, label, act) => { const one = make("button", { type: "button", className: "press", "aria-label": label }, text); one.addEventListener("click", act); return one; };
   const body = make("div", { className: "enlarged" });
   const closing = button("✕", "Close", () => dialog.close());
   closing.autofocus = true;
