@@ -73,11 +73,12 @@ def _latency(report: dict[str, Any]) -> Section:
                 ]
             )
     head = ["Model", "Provider", "Batch", "Threads", "p50", "p95", "p99", "Images/s", "× first", "× processor", "Runs"]
-    note = (
-        "From pixels to boxes, a batch a call; the models in turns, sessions opened anew several times. "
-        "× first: how many times as long as the first model takes, and the 95 % interval of that; × processor: of the "
-        "processors' time, which other programs lengthen less."
-    )
+    note = "From pixels to boxes, a batch a call, in sessions that were opened anew several times."
+    if len(report["models"]) > 1:
+        note += (
+            " The models in turns. × first: how many times as long as the first model takes, and the 95 % interval of "
+            "that; × processor: of the processors' time, which other programs lengthen less."
+        )
     alone = [column for column in (8, 9) if len(report["models"]) == 1]
     rows = [[value for place, value in enumerate(row) if place not in alone] for row in rows]
     head = [value for place, value in enumerate(head) if place not in alone]
