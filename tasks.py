@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent / "shared"))
 from invoke import Collection
 
 from isomer import flags
-from launcher import converting, engines, exporting, options, playing, project, steps, training, verbs
+from launcher import converting, engines, exporting, inferring, options, playing, project, steps, training, verbs
 from launcher.exporting import TOOLS
 from launcher.step import script
 from launcher.verbs import Parsed
@@ -83,6 +83,16 @@ def play() -> None:
     add(verbs.make("play", help_line, (flags.Play, options.Engine), body, without=("host", "web")))
 
 
+def infer() -> None:
+    """A camera, the screen and the network are the step's only where they were asked for."""
+
+    def body(given: Parsed, engine: Parsed) -> None:
+        steps.run(engines.choose(engine.flags.engine), inferring.step(given))
+
+    help_line = "Run models on pictures, videos, a camera or a stream."
+    add(verbs.make("infer", help_line, (flags.Infer, options.Engine), body))
+
+
 def add(task) -> None:
     namespace.add_task(task)
 
@@ -132,6 +142,7 @@ for name in project.images_with("predict"):
 for name in project.images_with("export"):
     export(name)
 convert()
+infer()
 play()
 
 if __name__ == "__main__":

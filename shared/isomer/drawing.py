@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import colorsys
+import functools
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -10,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from isomer.native import Detections
 
 READABLE = 480  # a picture whose shorter side is less is enlarged, or its labels would cover it
+LARGEST = 4096  # but not a long strip to more than this
 GOLDEN_RATIO = 0.618033988749895  # steps of it around the colour wheel never come close to one another
 
 
@@ -19,20 +22,38 @@ def class_colour(number: int) -> tuple[int, int, int]:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def draw(pixels: np.ndarray, found: Detections, classes: tuple[str, ...], with_scores: bool = True) -> Image.Image:
-    """A picture, uint8 [height, width, 3] RGB, with its detections; the best are drawn last, on top."""
+@functools.lru_cache(maxsize=8)  # reading the font takes longer than drawing with it
+def label_font(shorter_side: int) -> ImageFont.FreeTypeFont:
+    """The font for labels in a picture whose shorter side is so many pixels."""
+    return ImageFont.load_default(max(13, round(shorter_side / 36)))
+
+
+def draw(
+    pixels: np.ndarray,
+    found: Detections,
+    classes: tuple[str, ...],
+    with_scores: bool = True,
+    numbers: Sequence[int] | None = None,
+) -> Image.Image:
+    """A picture, uint8 [height, width, 3] RGB, with its detections; the best are drawn last, on top.
+
+    Args:
+        numbers: of the objects, one a detection.
+    """
     image = Image.fromarray(pixels)
-    scale = max(1, -(-READABLE // min(image.size)))
+    scale = max(1, min(-(-READABLE // min(image.size)), LARGEST // max(image.size)))
     if scale > 1:
         image = image.resize((image.width * scale, image.height * scale), Image.Resampling.BICUBIC)
     pen = ImageDraw.Draw(image)
     line = max(2, round(min(image.size) / 240))
-    font = ImageFont.load_default(max(13, round(min(image.size) / 36)))
-    for box, number, score in reversed(list(zip(found.boxes, found.classes, found.scores, strict=True))):
+    font = label_font(min(image.size))
+    prefixes = [""] * len(found.scores) if numbers is None else [f"#{number} " for number in numbers]
+    rows = list(zip(found.boxes, found.classes, found.scores, prefixes, strict=True))
+    for box, number, score, prefix in reversed(rows):
         top, left, bottom, right = box * (image.height, image.width, image.height, image.width)
         colour = class_colour(int(number))
         pen.rectangle((left, top, max(left, right), max(top, bottom)), outline=colour, width=line)
-        text = classes[int(number) - 1] + (f" {score:.2f}" if with_scores else "")
+        text = prefix + classes[int(number) - 1] + (f" {score:.2f}" if with_scores else "")
         _label(pen, image.size, left, top, text, colour, font)
     return image
 

@@ -37,6 +37,7 @@ WEIGHTS = (*KINDS, "none")  # what --weights may say beside a file and a run
 DECODERS = ("none", "ssd", "yolov5", "yolov8", "yolox", "nanodet")  # of isomer.graph.decoders
 BOX_ORDERS = ("yxyx", "xyxy", "xywh", "cxcywh")
 RESIZES = ("stretch", "letterbox", "letterbox-top-left")
+FOUND_FORMATS = ("json", "coco", "csv")  # of what infer found
 EXPORTED = ("coco", "labelme", "openimages", "tfrecord", "voc", "yolo")  # the modules of isomer.dataset.exports
 
 
@@ -421,6 +422,35 @@ class Check:
     pictures: Path | None = flag(None, "picture or folder that the client is fed [default: drawn ones]")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Infer(Device):
+    """Run published models on pictures, a video, a camera or a stream: boxes drawn, and all that was found in a file.
+
+    Examples:
+        ./inv infer --model shapes-torch --source street.jpg
+        ./inv infer --model shapes-torch --model shapes-tf --source street.mp4 --track --format json,csv
+        ./inv infer --model shapes-torch --source 0 --show
+    """
+
+    model: tuple[str, ...] = required(
+        "published model, or a file under the contract; repeatable: side by side in one picture",
+        repeatable=True,
+        name_or_path=True,
+    )
+    source: str = required("picture, folder, video, camera (0 is the first), or address (http, https, rtsp, …)")
+    name: str | None = flag(None, "folder of the results in predictions/ [default: MODEL-SOURCE]")
+    threshold: float | None = flag(None, "lowest score that counts [default: the model's own]", least=0, most=1)
+    classes: str | None = flag(None, "classes to look for, with commas [default: all that the models know]")
+    track: bool = flag(False, "follow objects from frame to frame and number them")
+    show: bool = flag(False, "a window with what is found; q or Esc ends")
+    crops: bool = flag(False, "each detection cut out, as a picture of its own")
+    format: str = flag("json", f"files of detections, with commas: {', '.join(FOUND_FORMATS)}")
+    limit: int | None = flag(None, "at most so many pictures or frames", least=1)
+    batch: int = flag(1, "pictures of a folder that go through a model at once, where they are of one size", least=1)
+    threads: int | None = flag(None, "threads of ONNX Runtime [default: one a core]", least=1)
+    json: Path | None = flag(None, "file for the summary: frame rate, latencies, what could not be read", output=True)
+
+
 @dataclass(frozen=True)
 class Benchmark:
     """Measure how fast models of the contract are, what memory they take and where the time goes.
@@ -470,6 +500,23 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Play:
+    """Open a page on this machine where models run in the browser: on dropped pictures, or on what a webcam sees.
+
+    Examples:
+        ./inv play --model shapes-torch
+        ./inv play --model shapes-torch --model shapes-tf --port 9000
+    """
+
+    model: tuple[str, ...] = required(
+        "published model, or a file under the contract; repeatable: side by side", repeatable=True, name_or_path=True
+    )
+    port: int = flag(8017, "port on this machine", least=1, most=65535)
+    host: str = flag("127.0.0.1", "address to listen at; the launcher's business")
+    web: Path = flag(Path("/opt/web"), "folder of onnxruntime-web's files; the launcher's business")
+
+
+@dataclass(frozen=True)
 class Report:
     """Write an HTML page: of a dataset's models against each other, of a run, or of a published model.
 
@@ -492,23 +539,6 @@ def fields(cls: type) -> list[dataclasses.Field]:
 def option(name: str) -> str:
     """`eval_every` -> `--eval-every`."""
     return "--" + name.replace("_", "-")
-
-@dataclass(frozen=True)
-class Play:
-    """Open a page on this machine where models run in the browser: on dropped pictures, or on what a webcam sees.
-
-    Examples:
-        ./inv play --model shapes-torch
-        ./inv play --model shapes-torch --model shapes-tf --port 9000
-    """
-
-    model: tuple[str, ...] = required(
-        "published model, or a file under the contract; repeatable: side by side", repeatable=True, name_or_path=True
-    )
-    port: int = flag(8017, "port on this machine", least=1, most=65535)
-    host: str = flag("127.0.0.1", "address to listen at; the launcher's business")
-    web: Path = flag(Path("/opt/web"), "folder of onnxruntime-web's files; the launcher's business")
-
 
 
 def value_type(cls: type, name: str) -> type:

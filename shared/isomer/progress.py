@@ -23,12 +23,12 @@ def say(text: str) -> None:
 
 
 class Bar:
-    """A bar of `total` units on a terminal; in a log, a line now and then and one at the end.
+    """A bar of `total` units on a terminal; in a log, a line now and then and one at the end. None: nobody knows.
 
     Use as a context manager; `advance(n, text)` moves it, `text` stands behind the rate (a loss, say).
     """
 
-    def __init__(self, what: str, total: int, unit: str = "", done: int = 0) -> None:
+    def __init__(self, what: str, total: int | None, unit: str = "", done: int = 0) -> None:
         self.what, self.total, self.unit, self.done = what, total, unit, done
         self._first = done
         self._start = self._last = time.monotonic()
@@ -63,18 +63,22 @@ class Bar:
         self.done += count
         if self._progress:
             self._progress.update(self._task, completed=self.done, rate=f"{self.rate:.1f} {self.unit}/s", text=text)
-        elif self.done >= self.total or time.monotonic() - self._last >= LOG_SECONDS:
+        elif self._is_done or time.monotonic() - self._last >= LOG_SECONDS:
             self._last = time.monotonic()
             if is_quiet():
                 return
-            left = (self.total - self.done) / max(self.rate, 1e-9)
-            words = [
-                f"{self.what}: {self.done}/{self.total} {self.unit}",
-                f"{self.rate:.1f}/s",
-                f"{left:.0f} s left",
-                text,
-            ]
-            say("  ".join(word for word in words if word))
+            say("  ".join(word for word in (*self._words(), text) if word))
+
+    @property
+    def _is_done(self) -> bool:
+        return self.total is not None and self.done >= self.total
+
+    def _words(self) -> list[str]:
+        """How far it is, for a log."""
+        if self.total is None:
+            return [f"{self.what}: {self.done} {self.unit}", f"{self.rate:.1f}/s"]
+        left = max(self.total - self.done, 0) / max(self.rate, 1e-9)
+        return [f"{self.what}: {self.done}/{self.total} {self.unit}", f"{self.rate:.1f}/s", f"{left:.0f} s left"]
 
 
 def track(items: Sequence[T] | Iterable[T], what: str, unit: str = "", total: int | None = None) -> Iterator[T]:

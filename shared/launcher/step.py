@@ -38,6 +38,8 @@ class Step:
         program: what runs instead of python (a shell).
         port: that programs on this machine, and no others, reach the step at.
         tests: give the step the repository's tests, and run it where they are found.
+        camera: a device that the step looks through.
+        screen: whether the step opens a window.
     """
 
     image: str
@@ -48,6 +50,8 @@ class Step:
     program: str = "python"
     port: int | None = None
     tests: bool = False
+    camera: Path | None = None
+    screen: bool = False
 
     def reads(self) -> list[Path]:
         return [item for item in self._paths() if not isinstance(item, Output)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ LISTEN = "0.0.0.0"  # inside a container, whose port is given to 127.0.0.1 of th
 IN_BACKGROUND = False  # a build says much, and takes the whole processor
 INSIDE = Path("/opt/isomer")  # the repository's place in an image
 DATA_INSIDE = Path("/data")
+GPU_FILE, CAMERA_FILE, SCREEN_FILE = "compose.gpu.yaml", "compose.camera.yaml", "compose.screen.yaml"
 INPUTS_LABEL = "isomer.inputs"
 # A file of these is mounted with its folder: it names pictures that lie beside it.
 ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".data", ".txt")
@@ -154,7 +156,8 @@ def describe(image: str) -> str:
 def command(step: Step, name: str) -> Command:
     """The command that runs a step in a container called `name`."""
     service = step.image if not step.network else f"{step.image}-online"
-    files = ("-f", "compose.yaml", "-f", "compose.gpu.yaml") if gpu() and step.device != "cpu" else ()
+    added = _added(step)
+    files = [word for name in ("compose.yaml", *added) for word in ("-f", name)] if added else []
     options: list[str] = ["--rm", "--name", name]
     if not _has_terminal():
         options.append("--no-TTY")
@@ -179,7 +182,40 @@ def command(step: Step, name: str) -> Command:
     found = built(step.image)
     known = provenance(step.image, NAME, found.id if found else "unknown", project.lock_of(step.image))
     known.pop("ISOMER_ENGINE")  # compose.yaml says it
-    return Command(("docker", "compose", *files, "run", *options, service, step.program, *argv), {**_caller(), **known})
+    line = ("docker", "compose", *files, "run", *options, service, step.program, *argv)
+    return Command(line, {**_caller(), **known, **_machine(step)})
+
+
+def _added(step: Step) -> list[str]:
+    """The compose files that map of this machine what the step asks for."""
+    wanted = {GPU_FILE: gpu() and step.device != "cpu", CAMERA_FILE: step.camera, SCREEN_FILE: step.screen}
+    return [name for name, is_wanted in wanted.items() if is_wanted]
+
+
+def _machine(step: Step) -> dict[str, str]:
+    """What those files must be told.
+
+    Raises:
+        UserError: the screen is not one of this machine.
+    """
+    told = {}
+    if step.camera:
+        told |= {"ISOMER_CAMERA": str(step.camera), "ISOMER_CAMERA_GROUP": str(step.camera.stat().st_gid)}
+    if step.screen:
+        display = os.environ.get("DISPLAY", "")
+        if not display.startswith(":"):
+            raise UserError(
+                f"--show: a container reaches only an X screen of this machine, and DISPLAY is {display!r}; "
+                "use --engine venv"
+            )
+        told |= {"ISOMER_HOSTNAME": socket.gethostname(), "ISOMER_XAUTHORITY": _cookies()}
+    return told
+
+
+def _cookies() -> str:
+    """The file that lets its owner use the X server; empty where the server knows its users otherwise."""
+    path = Path(os.environ.get("XAUTHORITY") or Path.home() / ".Xauthority")
+    return str(path) if path.is_file() else ""
 
 
 def run(step: Step) -> int:
