@@ -56,9 +56,10 @@ def learner(task: Task, batch, accumulate: int) -> Learner:
     return Learner(config, task, core.model, tf_keras.optimizers.legacy.SGD(1e-3), stream, accumulate)
 
 
-def test_the_loss_is_the_model_gardens(task, batch):
+def test_the_loss_and_its_gradients_are_the_model_gardens(task, batch):
     images, (classes, deltas) = batch
-    outputs = learner(task, batch, 1).model(images, training=True)
+    # a trained detector's logits and deltas are as far apart as these: small, large, right and wrong
+    outputs = tf.nest.map_structure(lambda one: 6 * one, learner(task, batch, 1).model(images, training=True))
     positive = tf.cast(classes >= 0, tf.float32)
     labels = {
         "cls_targets": {"3": classes},
@@ -69,12 +70,17 @@ def test_the_loss_is_the_model_gardens(task, batch):
     # one level that holds all anchors, as flattening leaves them
     labels["cls_targets"]["3"] = classes[:, :, None, None]
     labels["box_targets"]["3"] = deltas[:, :, None, :]
-    total, class_loss, box_loss, _ = task.build_losses(outputs, labels)
     divisor = losses.count_positives(classes) + 1
-    found = losses.parts(task.task_config, outputs, (classes, deltas)) / divisor
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(outputs)
+        total, class_loss, box_loss, _ = task.build_losses(outputs, labels)
+        found = losses.parts(task.task_config, outputs, (classes, deltas)) / divisor
     weight = task.task_config.losses.box_loss_weight
     np.testing.assert_allclose(found, [class_loss, weight * box_loss], rtol=1e-5)
     np.testing.assert_allclose(tf.reduce_sum(found), total, rtol=1e-5)
+    gradients = [tf.nest.flatten(tape.gradient(one, outputs)) for one in (found, total)]
+    for ours, theirs in zip(*gradients, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-7)
 
 
 def test_a_divided_step_is_the_same_step(task, batch):
