@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import cluster
+import heap
 import quiet  # noqa: F401 (before tensorflow)
 import recipe
 from architectures import ARCHITECTURES
@@ -32,6 +33,8 @@ def main() -> None:
     if options.device == "gpu" and not cluster.gpus():
         raise UserError("--device gpu: there is no GPU here; use --device auto or cpu")
     place = cluster.place(options)
+    if options.device == "cpu" or not cluster.gpus():
+        heap.use_huge_pages()
     if place is None:
         sys.exit(cluster.start(options))
     processes.end_with_supervisor()
