@@ -111,36 +111,42 @@ def gains(split: Split, results: list[dict]) -> dict[str, float]:
 
 def _judge(picture: Picture, matches: tuple[Match, ...]) -> tuple[Judged, ...]:
     usable = [index for index, box in enumerate(picture.boxes) if not box.crowd]
+    if not usable or not matches:
+        return tuple(Judged(match.result, BACKGROUND, None) for match in matches)
     boxes = [picture.boxes[index] for index in usable]
     overlaps = iou([match.result["bbox"] for match in matches], [_edges(box) for box in boxes])
-    classes = np.array([box.category for box in boxes], int)
-    taken: set[int] = set()
+    categories = np.array([match.result["category_id"] for match in matches])
+    same = categories[:, None] == np.array([box.category for box in boxes])
+    # the place, best first, of the detection that found each box
+    finders = {match.box: place for place, match in enumerate(matches) if match.box is not None}
+    found_at = np.array([finders.get(index, len(matches)) for index in usable])
+    taken = found_at < np.arange(len(matches))[:, None]
     judged = []
-    for match, row in zip(matches, overlaps, strict=True):
+    for match, kind, place in zip(matches, *_kinds(overlaps, same, taken), strict=True):
         if match.box is not None:
-            taken.add(match.box)
             judged.append(Judged(match.result, RIGHT, match.box))
-            continue
-        kind, place = _kind(row, classes == match.result["category_id"], [index in taken for index in usable])
-        judged.append(Judged(match.result, kind, None if place is None else usable[place]))
+        else:
+            judged.append(Judged(match.result, kind, usable[place] if kind != BACKGROUND else None))
     return tuple(judged)
 
 
-def _kind(overlaps: np.ndarray, same: np.ndarray, taken: list[bool]) -> tuple[str, int | None]:
-    """The kind of a detection that is not right, tested in TIDE's order, and the box that it is about."""
-    if not overlaps.size:
-        return BACKGROUND, None
+def _kinds(overlaps: np.ndarray, same: np.ndarray, taken: np.ndarray) -> tuple[list[str], list[int]]:
+    """The kinds of detections that are not right, tested in TIDE's order, and the boxes that they are about.
+
+    All [detections, boxes]. same: of one class; taken: a better detection had found the box.
+    """
     of_class, of_others = np.where(same, overlaps, 0), np.where(same, 0, overlaps)
     of_taken = np.where(taken, of_class, 0)
-    if NOTHING <= of_class.max() <= FOUND:
-        return POORLY_PLACED, int(of_class.argmax())
-    if of_others.max() >= FOUND:
-        return WRONG_CLASS, int(of_others.argmax())
-    if of_taken.max() >= FOUND:
-        return DUPLICATE, int(of_taken.argmax())
-    if overlaps.max() <= NOTHING:
-        return BACKGROUND, None
-    return BOTH, int(overlaps.argmax())
+    best = of_class.max(axis=1)
+    tests = [
+        (best >= NOTHING) & (best <= FOUND),
+        of_others.max(axis=1) >= FOUND,
+        of_taken.max(axis=1) >= FOUND,
+        overlaps.max(axis=1) <= NOTHING,
+    ]
+    kinds = np.select(tests, [POORLY_PLACED, WRONG_CLASS, DUPLICATE, BACKGROUND], BOTH)
+    places = [table.argmax(axis=1) for table in (of_class, of_others, of_taken, overlaps)]
+    return kinds.tolist(), np.select(tests, places, places[-1]).tolist()
 
 
 def _edges(box: Box) -> tuple[float, float, float, float]:

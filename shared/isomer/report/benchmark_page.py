@@ -76,7 +76,7 @@ def _latency(report: dict[str, Any]) -> Section:
     note = "From pixels to boxes, a batch a call, in sessions that were opened anew several times."
     if len(report["models"]) > 1:
         note += (
-            " The models in turns. × first: how many times as long as the first model takes, and the 95 % interval of "
+            " The models in turns. × first: how many times as long as the first model takes, and the 99 % interval of "
             "that; × processor: of the processors' time, which other programs lengthen less."
         )
     alone = [column for column in (8, 9) if len(report["models"]) == 1]

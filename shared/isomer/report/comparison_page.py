@@ -24,7 +24,7 @@ from isomer.report.blocks import (
 )
 from isomer.report.collect import Collected, Subject
 from isomer.report.document import page
-from isomer.report.gallery import gallery, judged_sections
+from isomer.report.gallery import judged_sections, labels
 from isomer.report.thresholds import ByPicture
 
 
@@ -43,7 +43,7 @@ def render(collected: Collected, judged: Sequence[ByPicture]) -> str:
     if models:
         sections += judged_sections(collected.split, collected.detectors, judged, collected.score_threshold)
     else:
-        sections.append(Section("Pictures", [gallery(collected.split, [], [], [], collected.score_threshold)]))
+        sections.append(Section("Pictures", [labels(collected.split)]))
     sections += [*_gates(collected.subjects), _provenance(collected, models)]
     return page(dataset.name, sections, lede=words.about(dataset))
 

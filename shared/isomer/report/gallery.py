@@ -18,7 +18,7 @@ from isomer.drawing import class_colour
 from isomer.evaluation import AtThreshold
 from isomer.report import thresholds, thumbnails, words
 from isomer.report.blocks import Cell, Chart, Charts, Legend, Section, Series, Table
-from isomer.report.thresholds import ByPicture
+from isomer.report.thresholds import ByPicture, Graded
 
 MOST_PICTURES = 1000
 MOST_BOXES = 80_000  # detections on the page; a higher lowest threshold leaves out the others
@@ -82,10 +82,11 @@ def judged_sections(
 ) -> list[Section]:
     """`detections` where every detector's results are judged already."""
     charted = _charted(split)
+    graded = [thresholds.grade(split, by) for by in judged]
     return [
-        _curves(split, detectors, judged, charted, threshold),
+        _curves(split.classes, detectors, graded, charted, threshold),
         _mistakes(split, detectors, judged, threshold),
-        Section("Pictures", [gallery(split, detectors, judged, charted, threshold)], note=note),
+        Section("Pictures", [_gallery(split, detectors, graded, charted, threshold)], note=note),
     ]
 
 
@@ -102,10 +103,16 @@ def truth(splits: Sequence[Split], chosen: dict[str, list[Picture]], budget: int
     return Gallery(_data(splits[0].classes, pictures, [], Thresholds.score, LOWEST))
 
 
-def gallery(
-    split: Split, detectors: Sequence[Detector], judged: Sequence[ByPicture], charted: Sequence[int], threshold: float
+def labels(split: Split) -> Gallery:
+    """The pictures of a split with their labels alone."""
+    return _gallery(split, [], [], [], Thresholds.score)
+
+
+def _gallery(
+    split: Split, detectors: Sequence[Detector], graded: Sequence[Graded], charted: Sequence[int], threshold: float
 ) -> Gallery:
-    """The pictures of a split with what was found in them; no detectors: with their labels alone."""
+    """The pictures of a split with what was found in them."""
+    judged = [one.judged for one in graded]
     ordered = order(split, judged, threshold)
     shown = _worth_showing(ordered.pictures)
     telling = {picture.id: group for group, some in ordered.telling.items() for picture in some}
@@ -125,10 +132,10 @@ def gallery(
         {
             "label": detector.label,
             "colour": detector.colour,
-            "kinds": thresholds.kinds(split, by),
-            "classes": thresholds.by_class(split, by, (0, *charted)),
+            "kinds": thresholds.kinds(one),
+            "classes": thresholds.by_class(one, (0, *charted)),
         }
-        for detector, by in zip(detectors, judged, strict=True)
+        for detector, one in zip(detectors, graded, strict=True)
     ]
     return Gallery(_data(split.classes, pictures, about, max(threshold, lowest), lowest))
 
@@ -237,19 +244,23 @@ def _charted(split: Split) -> list[int]:
 
 
 def _curves(
-    split: Split, detectors: Sequence[Detector], judged: Sequence[ByPicture], charted: list[int], threshold: float
+    classes: Sequence[str],
+    detectors: Sequence[Detector],
+    graded: Sequence[Graded],
+    charted: list[int],
+    threshold: float,
 ) -> Section:
     charts = []
     # with one class alone all together are the same
     for category in charted if len(charted) == 1 else (0, *charted):
-        curves = [thresholds.precision_recall(split, by, category) for by in judged]
+        curves = [thresholds.precision_recall(one, category) for one in graded]
         series = [
             Series(detector.label, *curve, detector.colour)
             for detector, curve in zip(detectors, curves, strict=True)
             if curve[0]
         ]
         if series:
-            title = split.classes[category - 1] if category else "all classes together"
+            title = classes[category - 1] if category else "all classes together"
             charts.append(Chart(title, series, "recall", "precision", fraction=True, square=True, link=category))
     note = (
         "At IoU 0.5. The point on a curve is where the score threshold is: move it, and the points, the mistakes below "

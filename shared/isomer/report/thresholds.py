@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,31 +25,59 @@ def above(scores: Iterable[float]) -> list[int]:
     return (len(ordered) - np.searchsorted(ordered, STEPS, side="right")).tolist()
 
 
-def kinds(split: Split, judged: ByPicture) -> dict[str, list[int]]:
+@dataclass(frozen=True)
+class Graded:
+    """What a detector found on a split, sorted out once.
+
+    found: by class, best first, 0 for all together. boxes: how many there are, by class likewise, without crowds.
+    """
+
+    split: Split
+    judged: ByPicture
+    found: dict[int, list[Judged]]
+    boxes: Counter[int]
+
+
+def grade(split: Split, judged: ByPicture) -> Graded:
+    """Sort out what mistakes.judge said."""
+    everything = sorted(
+        (one for found in judged.values() for one in found), key=lambda one: one.result["score"], reverse=True
+    )
+    found: dict[int, list[Judged]] = {0: everything}
+    for one in everything:
+        found.setdefault(one.result["category_id"], []).append(one)
+    boxes = Counter(box.category for picture in split.pictures for box in picture.boxes if not box.crowd)
+    boxes[0] = boxes.total()
+    return Graded(split, judged, found, boxes)
+
+
+def kinds(graded: Graded) -> dict[str, list[int]]:
     """How many there are of each kind and how many boxes are missed, at each of `STEPS`."""
-    everything = [one for found in judged.values() for one in found]
-    counts = {kind: above(one.result["score"] for one in everything if one.kind == kind) for kind in mistakes.KINDS}
-    reached = [max(pair) for picture in split.pictures for pair in mistakes.reached(picture, judged[picture.id])]
+    scores: dict[str, list[float]] = {kind: [] for kind in mistakes.KINDS}
+    for one in graded.found[0]:
+        scores[one.kind].append(one.result["score"])
+    reached = [
+        max(pair) for picture in graded.split.pictures for pair in mistakes.reached(picture, graded.judged[picture.id])
+    ]
     known = above(reached)
+    counts = {kind: above(values) for kind, values in scores.items()}
     return counts | {mistakes.MISSED: [len(reached) - count for count in known]}
 
 
-def by_class(split: Split, judged: ByPicture, categories: Sequence[int]) -> dict[int, dict[str, Any]]:
+def by_class(graded: Graded, categories: Sequence[int]) -> dict[int, dict[str, Any]]:
     """Of some classes, 0 for all together: {right, shown: at each of `STEPS`, boxes: how many there are}."""
-    everything = [one for found in judged.values() for one in found]
-    boxes = [box for picture in split.pictures for box in picture.boxes if not box.crowd]
     tables = {}
     for category in categories:
-        own = [one for one in everything if category in (0, one.result["category_id"])]
+        own = graded.found.get(category, [])
         tables[category] = {
             "right": above(one.result["score"] for one in own if one.kind == mistakes.RIGHT),
             "shown": above(one.result["score"] for one in own),
-            "boxes": sum(category in (0, box.category) for box in boxes),
+            "boxes": graded.boxes[category],
         }
     return tables
 
 
-def precision_recall(split: Split, judged: ByPicture, category: int) -> tuple[list[float], list[float]]:
+def precision_recall(graded: Graded, category: int) -> tuple[list[float], list[float]]:
     """Recalls, rising, and the precision at each: where each of evaluation.RECALLS is reached, and at each of `STEPS`.
 
     Args:
@@ -55,9 +85,7 @@ def precision_recall(split: Split, judged: ByPicture, category: int) -> tuple[li
 
     Unlike COCO's curve this one is as it was measured: its dips are not filled, so that a threshold's point is on it.
     """
-    own = [one for found in judged.values() for one in found if category in (0, one.result["category_id"])]
-    own.sort(key=lambda one: -one.result["score"])
-    boxes = sum(not box.crowd and category in (0, box.category) for picture in split.pictures for box in picture.boxes)
+    own, boxes = graded.found.get(category, []), graded.boxes[category]
     if not boxes or not own:
         return [], []
     right = np.cumsum([one.kind == mistakes.RIGHT for one in own])

@@ -74,7 +74,7 @@ def show(browser, tmp_path):
 def test_two_models(show):
     tab = show(report("one", "two"))
     text = tab.run("document.body.innerText")
-    assert "two takes 2.00 times as long as one (cpu, batches of 1, 1 thread; 95 %: 1.90–2.10)" in text
+    assert "two takes 2.00 times as long as one (cpu, batches of 1, 1 thread; 99 %: 1.90–2.10)" in text
     assert "two and one do not differ by more than noise (cpu, batches of 4, 1 thread)" in text
     assert "The machine was busy" in text and "cuda was not used: not built in" in text
     assert "<i>Own</i>" in text and "75.0%" in text and "110.0 MB" in text and "50.0 MB" in text

@@ -10,7 +10,7 @@ from isomer import mistakes
 from isomer.dataset.canonical import Box, Picture, Split
 from isomer.report.blocks import Section
 from isomer.report.document import page
-from isomer.report.gallery import Detector, detections, gallery
+from isomer.report.gallery import Detector, detections, labels
 
 EVIL = "<img src=x onerror=\"document.title='evil'\">&'🐈</script>"
 
@@ -232,12 +232,12 @@ def test_no_picture_at_all(tmp_path, shown):
     (tmp_path / "none").mkdir()
     tab = shown(detections(split_of(tmp_path / "none", [], ("cat",)), [Detector("one", [])], 0.3))
     assert tab.run("document.querySelector('.found').textContent") == "There are no pictures."
-    tab = shown([Section("Pictures", [gallery(Split("test", tmp_path, ("cat",), ()), [], [], [], 0.3)])])
+    tab = shown([Section("Pictures", [labels(Split("test", tmp_path, ("cat",), ()))])])
     assert tab.run("document.querySelector('.found').textContent") == "There are no pictures."
 
 
 def test_labels_alone_have_no_threshold(split, shown):
-    tab = shown([Section("Pictures", [gallery(split, [], [], [], 0.3)])])
+    tab = shown([Section("Pictures", [labels(split)])])
     assert tab.run("document.querySelectorAll('.threshold').length") == 0
     select(tab, "category", "dog")
     assert names(tab) == ["4.png"]
