@@ -25,6 +25,7 @@ from isomer.volume import Volume, check_name, default_run
 if TYPE_CHECKING:  # the host reads runs, and has no numpy
     from isomer.dataset.canonical import Dataset
 
+STARTED = "started"  # the state of a run before its first step; the others are session.py's
 SETTLED_ELSEWHERE = {"framework", "dataset_sha256", "recipe"}  # what config.json holds beside flags
 
 
@@ -106,6 +107,11 @@ class RunFolder:
         with self.metrics_jsonl.open("a") as stream:
             stream.write(json.dumps(clean, allow_nan=False) + "\n")
 
+    def is_empty(self) -> bool:
+        """Whether it ended before anything was learned."""
+        was_ended = self.record().get("state") in (STARTED, "failed", "interrupted")
+        return was_ended and not any(self.checkpoints.glob("[!.]*"))
+
     def drop_metrics_after(self, step: int) -> None:
         """Forget what was logged after the checkpoint that training goes on from."""
         self._keep_metrics(lambda line: line["step"] <= step)
@@ -128,7 +134,8 @@ def start_or_resume(
         recipe: what the framework adds to the flags (optimizer, schedule …); saved, and compared on resuming.
 
     Raises:
-        UserError: the folder holds a run with another configuration or dataset; each difference is named.
+        UserError: the folder holds a run with another configuration or dataset; each difference is named. One that
+            ended before its first checkpoint (its weights or its batch did not fit …) makes place.
     """
     name = check_name("run", config.run or default_run(dataset.name, framework))
     run = RunFolder(volume.runs / name)
@@ -148,15 +155,16 @@ def start_or_resume(
             for key in sorted(found.keys() | wanted.keys())
             if found.get(key) != wanted.get(key)
         ]
-        if different:
+        if not different:
+            return run
+        if not run.is_empty():
             raise UserError(
                 f"run {name!r} exists with another configuration: {'; '.join(different)}. "
                 "Give --run another name, the same flags to go on with it, or --fresh to throw it away"
             )
-        return run
     run.path.mkdir(parents=True, exist_ok=True)
     files.write_json(run.path / "config.json", wanted)
-    run.update(run=name, state="started", started=now(), provenance=provenance(dataset))
+    run.update(run=name, state=STARTED, started=now(), provenance=provenance(dataset))
     return run
 
 

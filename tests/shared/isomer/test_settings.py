@@ -123,12 +123,22 @@ def test_a_run_of_another_framework(start, asked, volume):
 
 
 def test_resuming_with_other_settings_says_which_differ(start):
-    start("--data pets --batch 4")
+    run = start("--data pets --batch 4")
+    run.checkpoints.mkdir()
+    (run.checkpoints / "step-4").touch()
     with pytest.raises(UserError) as caught:
         start("--data pets --resume --batch 8 --lr 0.5 --workers 0")
     text = str(caught.value)
     assert "--batch is 4 there and 8 here" in text and "--lr is None there and 0.5 here" in text
     assert "workers" not in text and "--fresh" in text
+
+
+def test_a_run_that_ended_before_its_first_checkpoint_makes_place(start):
+    start("--data pets --batch 4").update(state="failed")
+    assert start("--data pets --batch 8").config()["batch"] == 8
+    start("--data pets --batch 8").update(state="running")
+    with pytest.raises(UserError, match="--batch is 8 there and 4 here"):
+        start("--data pets --batch 4")
 
 
 @pytest.mark.parametrize(
