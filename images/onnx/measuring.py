@@ -104,7 +104,9 @@ def _in_turns(
     parts: dict[int, list[dict[str, Times]]] = {batch: [] for batch in pixels}
     what = f"{provider}, {threads} {'thread' if threads == 1 else 'threads'}"
     for opening in progress.track(range(timing.OPENINGS), what, unit="openings"):
-        sessions = {name: _opened(name, value, provider, threads, len(data) > 1) for name, value in data.items()}
+        # the session that is opened last is a few per cent faster than the others
+        order = list(data)[:: -1 if opening % 2 else 1]
+        sessions = {name: _opened(name, data[name], provider, threads, len(data) > 1) for name in order}
         for batch, inputs in pixels.items():
             calls: dict[str, Callable[[], object]] = {}
             for model in models[batch]:

@@ -12,10 +12,12 @@ import numpy as np
 PERCENTILES = (50, 95, 99)
 QUANTILES = range(0, 100, 5)  # for a curve; the last runs of all would stretch it
 WARM_UP = 2  # runs that are not timed: the first ones allocate
-OPENINGS = 6  # of sessions: where the system puts one's threads and memory stays as long as it is open
+OPENINGS = 8  # of sessions: where the system puts one's threads and memory stays as long as it is open
 FEWEST = 3  # rounds of an opening, however slow they are
-SAME = 0.03  # copies of one file differ by up to so much
-STUDENT = 2.571  # half of the 95 % interval of a mean of six, in its standard errors: Student's t, 5 degrees of freedom
+SAME = 0.04  # copies of one file differ by up to so much
+STUDENT = (
+    3.499  # half of the 99 % interval of a mean of eight, in its standard errors: Student's t, 7 degrees of freedom
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Ratio:
-    """How many times as long the second takes, and the 95 % interval of that."""
+    """How many times as long the second takes, and the 99 % interval of that."""
 
     value: float
     low: float

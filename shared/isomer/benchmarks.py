@@ -34,7 +34,7 @@ def verdicts(report: dict[str, Any]) -> list[str]:
                 continue
             ratio = ratios[sure[0]]
             times = "times as long as" if sure[0] == "wall" else "times the processor time of"
-            spread = f"95 %: {ratio['low']:.2f}–{ratio['high']:.2f}"
+            spread = f"99 %: {ratio['low']:.2f}–{ratio['high']:.2f}"
             lines.append(f"{name} takes {ratio['value']:.2f} {times} {first} ({where}; {spread})")
     return lines
 

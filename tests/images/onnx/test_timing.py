@@ -25,13 +25,13 @@ def made_up(seed: int, factor: float, drift: float) -> tuple[list[np.ndarray], l
 @pytest.mark.parametrize("drift", [0.02, 0.1, 0.4])
 def test_equal_ones_are_rarely_told_apart(drift):
     said = [timing.ratio(*made_up(seed, 1, drift)).is_noise for seed in range(300)]
-    assert sum(said) >= 0.92 * len(said)
+    assert sum(said) >= 0.975 * len(said)
 
 
 @pytest.mark.parametrize("factor", [0.5, 1.2, 3])
 def test_the_interval_holds_the_true_ratio(factor):
     found = [timing.ratio(*made_up(seed, factor, 0.02)) for seed in range(300)]
-    assert 0.92 <= np.mean([one.low <= factor <= one.high for one in found]) <= 0.98
+    assert np.mean([one.low <= factor <= one.high for one in found]) >= 0.975
     assert np.median([one.value for one in found]) == pytest.approx(factor, rel=0.01)
     assert not any(one.is_noise for one in found)
 
