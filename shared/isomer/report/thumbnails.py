@@ -38,12 +38,16 @@ def _embed(split: Split, picture: Picture, share: int) -> str:
     try:
         with Image.open(split.path(picture)) as image:
             # a JPEG is decoded at a fraction of its size
-            image.draft("RGB", (largest, largest))
+            scale = largest / max(image.size)
+            image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
             small = image.convert("RGB")
     except (OSError, SyntaxError, ValueError, UserError):
         return ""
-    data = b""
+    data, last = b"", fitting[-1]
     for side, quality in fitting:
+        # a smaller one has fewer bytes in proportion to its pixels at least: those that would be too large are skipped
+        if data and len(data) * (side / max(small.size)) ** 2 > share and (side, quality) != last:
+            continue
         small.thumbnail((side, side), Image.Resampling.LANCZOS)
         stream = io.BytesIO()
         small.save(stream, "WEBP", quality=quality, method=2)
