@@ -9,14 +9,13 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from fetched import picture_of
-from PIL import Image, UnidentifiedImageError
+from picture import decoded, is_one
 from video import USUAL_RATE, Frame, Video
 
 from isomer import feeds
-from isomer.dataset.canonical import load_rgb
 from isomer.errors import UserError
 from isomer.fetching.errors import shown
-from isomer.predicting import SUFFIXES, sources
+from isomer.predicting import sources
 
 
 class Feed(Protocol):
@@ -47,7 +46,7 @@ class Pictures:
     def __iter__(self) -> Iterator[Frame]:
         for index, path in enumerate(self._paths):
             try:
-                yield Frame(index, path.name, load_rgb(path))
+                yield Frame(index, path.name, decoded(path, str(path)))
             except UserError as error:
                 yield Frame(index, path.name, None, problem=str(error))
 
@@ -87,7 +86,7 @@ def open_feed(word: str) -> Feed:
     path = Path(word)
     if not path.exists():
         raise UserError(f"--source {word}: there is no such file or folder")
-    if path.is_dir() or _is_picture(path):
+    if path.is_dir() or is_one(path):
         return Pictures(path.name, [one.path for one in sources(None, path)])
     return Video(str(path), path.name)
 
@@ -104,12 +103,3 @@ def name_of(word: str) -> str:
         path = Path(word).resolve()
         word = path.name if path.is_dir() else path.stem
     return re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip(".-_") or "source"
-
-
-def _is_picture(path: Path) -> bool:
-    """Whether a file is one picture, by its content; a damaged one by its name. One that moves is a video."""
-    try:
-        with Image.open(path) as image:
-            return getattr(image, "n_frames", 1) == 1
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        return path.suffix.lower() in SUFFIXES

@@ -6,9 +6,8 @@ import io
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import numpy as np
 import requests
-from PIL import Image, ImageOps
+from picture import decoded
 from video import SILENCE_SECONDS, Frame
 
 from isomer.errors import UserError
@@ -34,12 +33,4 @@ def picture_of(url: str) -> Frame | None:
             data = answer.raw.read(MOST_BYTES, decode_content=True)
     except (requests.RequestException, OSError) as error:
         raise UserError(f"--source {shown(url)} {of_request(url, error, SILENCE_SECONDS).reason}") from None
-    return Frame(0, Path(urlsplit(url).path).name or "picture", _decoded(data, url))
-
-
-def _decoded(data: bytes, url: str) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"--source {shown(url)} is a picture that cannot be read: {error}") from None
+    return Frame(0, Path(urlsplit(url).path).name or "picture", decoded(io.BytesIO(data), f"--source {shown(url)}"))
