@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import tv_tensors
-from torchvision.models.detection import ssdlite320_mobilenet_v3_large
+from torchvision.models import detection
 from torchvision.transforms import v2
 
 from isomer.dataset import canonical, shapes
@@ -63,10 +63,12 @@ def batches(split: Split, augmentation: str, batch: int, workers: int) -> Iterat
         yield from loader
 
 
-def stepper(classes: int, device: str) -> Callable[[tuple], float]:
-    """A function that does one step of the script's loop on a batch, for SSDLite320; gives the loss."""
+def stepper(name: str, size: int, classes: int, device: torch.device) -> Callable[[tuple], float]:
+    """A function that does one step of the script's loop on a batch, for one of torchvision's detectors at an input of
+    size × size; gives the loss."""
     torch.manual_seed(0)
-    model = ssdlite320_mobilenet_v3_large(weights=None, weights_backbone=None, num_classes=classes + 1).to(device)
+    model = detection.__dict__[name](weights=None, weights_backbone=None, num_classes=classes + 1).to(device)
+    model.transform.fixed_size = (size, size)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=4e-5)
     model.train()
 
