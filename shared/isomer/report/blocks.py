@@ -215,6 +215,7 @@ class Images:
 class Columns:
     kind: ClassVar[str] = "columns"
     blocks: Sequence[Any]
+    narrow: bool = False  # three beside each other
 
 
 @dataclass(frozen=True)

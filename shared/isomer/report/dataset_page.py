@@ -111,7 +111,9 @@ def _boxes(counted: Statistics) -> Section:
     pictures = [
         Picture(heat_map(heat, colour), name, f"heat map of the centres of {name}") for name, heat, colour in maps
     ]
-    return Section("Boxes", [Columns(counted.histograms), Images("Where their centres lie", pictures)], note=note)
+    return Section(
+        "Boxes", [Columns(counted.histograms, narrow=True), Images("Where their centres lie", pictures)], note=note
+    )
 
 
 def _shown(dataset: Dataset, splits: list[Split]) -> str:

@@ -142,10 +142,15 @@
     }
     return cards.get(picture);
   }
+  // text is drawn in a picture's own pixels: so that it is as large as on the page around it
+  function setText(panels, pixels) {
+    panels.style.setProperty("--text", Math.max((panels.querySelector(".frame-of")?.clientWidth ?? 0) / pixels, 8));
+  }
   function put(figure, elements) {
     const panels = figure.querySelector(".panels");
     panels.style.setProperty("--n", elements.length);
     panels.replaceChildren(...elements);
+    setText(panels, 12);
     figure.view = state.view;
   }
   // as large as it will be, so that nothing moves when it is filled
@@ -329,6 +334,7 @@
       return element;
     }));
     if (!dialog.open) dialog.showModal();
+    setText(body, 15);
   }
   function step(by) {
     const next = shown[shown.indexOf(dialog.picture) + by];

@@ -86,7 +86,9 @@ def judged_sections(
     return [
         _curves(split.classes, detectors, graded, charted, threshold),
         _mistakes(split, detectors, judged, threshold),
-        Section("Pictures", [_gallery(split, detectors, graded, charted, threshold)], note=note),
+        Section(
+            "Pictures", [_gallery(split, detectors, graded, charted, threshold)], f"{note} {_left_out(split)}".strip()
+        ),
     ]
 
 
@@ -180,6 +182,16 @@ def _worth_showing(ordered: list[Picture]) -> list[Picture]:
         rest, worst = ordered[:-half], ordered[-half:]
         ordered = [rest[index * len(rest) // half] for index in range(half)] + worst
     return sorted(ordered, key=lambda picture: picture.file_name)
+
+
+def _left_out(split: Split) -> str:
+    """What the reader must know where not all pictures are on the page."""
+    if len(split.pictures) <= MOST_PICTURES:
+        return ""
+    return (
+        f"{words.whole(MOST_PICTURES)} of {words.whole(len(split.pictures))} are on this page: those that went worst, "
+        "and of the others one in so many. The figures above are of all."
+    )
 
 
 def _lowest(scores: list[float]) -> float:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from isomer import mistakes
 from isomer.dataset.canonical import Box, Picture, Split
+from isomer.report import gallery as report_gallery
 from isomer.report.blocks import Section
 from isomer.report.document import page
 from isomer.report.gallery import Detector, detections, labels
@@ -253,3 +254,16 @@ def test_a_phone_scrolls_down_only_and_paper_has_no_controls(split, shown):
     assert tab.run("document.querySelectorAll('.pictures img').length") > 0
     tab.media(dark=True, printed=True)
     assert tab.run("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_of_too_many_pictures_and_boxes_the_worst_are_kept_and_it_is_said(split, shown, monkeypatch):
+    monkeypatch.setattr(report_gallery, "MOST_PICTURES", 2)
+    monkeypatch.setattr(report_gallery, "MOST_BOXES", 0)
+    # 2 and 3 hold nothing right; 1 is all right
+    tab = shown(detections(split, [Detector("one", RESULTS)], 0.3))
+    assert "2 of 4 are on this page" in tab.run("document.querySelector('#pictures .note').textContent")
+    assert "3.png" in names(tab)
+    assert len(names(tab)) == 2
+    set_threshold(tab, 0.9)
+    assert float(tab.run("document.querySelector('.threshold input').min")) > 0.05
+    assert tab.run("document.querySelector('[data-figure=\"0:missed\"]').textContent") == "5", "of all pictures"
