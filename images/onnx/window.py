@@ -9,6 +9,7 @@ from PIL import Image
 from isomer.errors import UserError
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
+DRIVERS = ("x11", "wayland")
 
 
 class Window:
@@ -21,12 +22,15 @@ class Window:
     def __init__(self, title: str) -> None:
         require_screen()
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-        # it prints at once, and takes a third of a second, which nobody should wait for who asked for no window
+        # it takes a third of a second, which nobody should wait for who asked for no window
         import pygame
 
         self._pygame = pygame
         try:
             pygame.display.init()
+            # SDL has drivers that show nothing, and takes one where no screen answers
+            if pygame.display.get_driver() not in DRIVERS:
+                raise pygame.error("no screen answers")
             pygame.display.set_caption(title)
             self._screen = pygame.display.set_mode((640, 480), pygame.RESIZABLE)
         except pygame.error as error:
