@@ -35,6 +35,9 @@ class Session:
             ) from None
         except OSError:
             pass  # a file system without locks
+        else:
+            for left in self.run.checkpoints.glob(".*.part"):  # of one that was killed while it wrote
+                left.unlink()
         self.run.update(state=RUNNING, planned_steps=self.steps, problem=None)
         return self
 

@@ -75,3 +75,8 @@ def test_killed(run, root: Path):
     training.communicate()
     assert run.record()["state"] == "running"
     assert state(run) == "interrupted"
+    half_written = run.checkpoints / ".step-9.ckpt.0.part"
+    half_written.parent.mkdir()
+    half_written.touch()
+    with Session(run, 100):
+        assert not half_written.exists()
