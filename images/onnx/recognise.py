@@ -13,6 +13,8 @@ from isomer.converting import pickles
 from isomer.errors import UserError
 
 PROTOBUF_LIMIT = 2**31
+# Weights hardly compress: a zip that unpacks to more bytes, and to more than so many times its own, holds none.
+MOST_UNPACKED, MOST_TIMES = 2**28, 20
 HDF5 = b"\x89HDF\r\n\x1a\n"
 TFLITE = b"TFL3"  # at byte 4
 LFS = b"version https://git-lfs"
@@ -74,6 +76,11 @@ def _of_zip(path: Path) -> str:
     """torch (1.6 and later) and Keras 3 write zip files; all others are archives."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
+        unpacked = sum(item.file_size for item in archive.infolist())
+    if unpacked > MOST_UNPACKED and unpacked > MOST_TIMES * path.stat().st_size:
+        raise UserError(
+            f"{path.name} would unpack to {unpacked / 1e9:.1f} GB, which no model's file does: it was not opened"
+        )
     inside = {name.split("/", 1)[-1] for name in names}
     if {"config.json", "model.weights.h5"} <= set(names):
         return "keras"

@@ -78,6 +78,9 @@ def logged_errors() -> Iterator[list[str]]:
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             message = record.getMessage()
+            if record.exc_info and record.exc_info[1]:
+                # what it says is which node; why, the exception
+                message = f"{record.exc_info[1]}: {message.splitlines()[0]}"
             if record.levelno >= logging.ERROR and message not in found:
                 found.append(message)
 

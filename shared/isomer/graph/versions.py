@@ -73,7 +73,13 @@ def _is_known(op_type: str) -> bool:
 def _raised(model: onnx.ModelProto, opset: int) -> onnx.ModelProto:
     try:
         return version_converter.convert_version(model, contract.OPSET)
-    except (RuntimeError, ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+    except (
+        version_converter.ConvertError,
+        RuntimeError,
+        ValueError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+    ) as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"the model is of opset {opset}, which cannot be raised to {contract.OPSET} ({reason}): export it with a "

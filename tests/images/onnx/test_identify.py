@@ -168,6 +168,18 @@ def test_harmful_checkpoint(tmp_path):
         find(torch_zip(tmp_path / "m.pth", {"state_dict": Harmful()}))
 
 
+@pytest.mark.parametrize("names", [("archive/data.pkl", "archive/version"), ("config.json", "model.weights.h5")])
+def test_a_zip_that_unpacks_to_far_more_than_it_is(tmp_path, names):
+    with zipfile.ZipFile(tmp_path / "bomb.bin", "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open(names[0], "w") as stream:
+            for _ in range(300):
+                stream.write(bytes(10**6))
+        archive.writestr(names[1], "3")
+    with pytest.raises(UserError, match=r"would unpack to 0\.3 GB"):
+        identify(Volume(tmp_path / "volume"), Convert(path=tmp_path / "bomb.bin", name="m"))
+    assert not (tmp_path / "volume").exists()
+
+
 def test_archives_say_what_is_in_them(tmp_path):
     with tarfile.open(tmp_path / "m.tar.gz", "w:gz") as archive:
         item = tarfile.TarInfo("ssd/frozen_inference_graph.pb")

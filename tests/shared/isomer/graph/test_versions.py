@@ -81,3 +81,12 @@ def test_an_attribute_that_means_something():
     model.graph.node[0].attribute[1].i = 0
     with pytest.raises(UserError, match=r"Cast \(with saturate=0\)"):
         to_contract(model)
+
+
+def test_an_input_that_nothing_makes():
+    model = parser.parse_model(
+        '<ir_version: 7, opset_import: ["" : 13]> g (float[1] x) => (float[1] y) { y = Relu(x) }'
+    )
+    model.graph.node[0].input[0] = "gone"
+    with pytest.raises(UserError, match=r"opset 13, which cannot be raised .*Input gone is undefined"):
+        to_contract(model)
