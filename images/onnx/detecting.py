@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import detector
 import numpy as np
-import onnxruntime
+from detector import Detector
 from published import Published
-from session import open_session, run
 
-from isomer import contract, files, native, progress
+from isomer import files, native, progress
 from isomer.contract import EVALUATION_SCORE_THRESHOLD
 from isomer.dataset.canonical import Dataset, Picture, Split
 
@@ -25,21 +25,22 @@ KEPT = "evaluation"  # folder in a dataset's reports
 
 def batch_of(model: Published, pixels: np.ndarray) -> np.ndarray:
     """A picture, uint8 [height, width, 3] RGB, as the model takes it: its channels, as often as its batch is."""
-    pictures = pixels[None, ..., ::-1] if model.about["channels"] == "bgr" else pixels[None]
-    return np.ascontiguousarray(np.repeat(pictures, model.batch or 1, axis=0))
+    return model.as_taken(np.repeat(pixels[None], model.batch or 1, axis=0))
 
 
-def detect(
-    session: onnxruntime.InferenceSession, model: Published, picture: Picture, pixels: np.ndarray
-) -> list[dict[str, Any]]:
+def to_low_scores(model: Published, device: str = "cpu") -> Detector:
+    """The model as metrics need it; one without a threshold that can be changed reports what it does."""
+    threshold = EVALUATION_SCORE_THRESHOLD if model.has_score_threshold else None
+    return detector.load([model], threshold=threshold, device=device)[0]
+
+
+def detect(model: Detector, picture: Picture, pixels: np.ndarray) -> list[dict[str, Any]]:
     """A model's detections on a picture as COCO results, with the model's own class ids.
 
     Raises:
         CheckFailed: the model does not run.
     """
-    boxes, numbers, scores, count = run(session, **{contract.INPUT: batch_of(model, pixels)})
-    rows = slice(int(count[0]))
-    found = native.Detections(boxes[0][rows], numbers[0][rows], scores[0][rows])
+    (found,) = model.find(pixels[None])
     return native.to_coco(picture.id, picture.width, picture.height, found)
 
 
@@ -48,7 +49,9 @@ def with_ids(results: list[dict[str, Any]], ids: dict[int, int]) -> list[dict[st
     return [result | {"category_id": ids[result["category_id"]]} for result in results if result["category_id"] in ids]
 
 
-def detect_split(folder: Path, dataset: Dataset, split: Split, model: Published) -> list[dict[str, Any]]:
+def detect_split(
+    folder: Path, dataset: Dataset, split: Split, model: Published, device: str = "auto"
+) -> list[dict[str, Any]]:
     """The model's detections on a split, with its own class ids; `folder` is the dataset's in reports/.
 
     Raises:
@@ -70,10 +73,10 @@ def detect_split(folder: Path, dataset: Dataset, split: Split, model: Published)
         path.parent.mkdir(parents=True, exist_ok=True)
         if not done:
             path.write_text(json.dumps(head) + "\n")
-        session = open_session(model.for_evaluation())
+        finder = to_low_scores(model, device)
         with path.open("a") as stream:
             for picture in progress.track(left, model.name, unit="images"):
-                done[picture.id] = detect(session, model, picture, split.load(picture))
+                done[picture.id] = detect(finder, picture, split.load(picture))
                 stream.write(json.dumps({"image_id": picture.id, "results": done[picture.id]}) + "\n")
                 stream.flush()
     return [result for picture in split.pictures for result in done[picture.id]]

@@ -41,7 +41,7 @@ def main() -> None:
             progress.say(line)
     evaluated = []
     for model in models:
-        found = detecting.detect_split(folder, dataset, split, model)
+        found = detecting.detect_split(folder, dataset, split, model, options.device)
         results = detecting.with_ids(found, names[model.name].ids(model.classes, dataset.classes))
         threshold = model.score_threshold if options.threshold is None else options.threshold
         evaluated.append(evaluations.measure(_about(model), names[model.name], split, results, threshold))

@@ -110,7 +110,7 @@ def _in_turns(
         for batch, inputs in pixels.items():
             calls: dict[str, Callable[[], object]] = {}
             for model in models[batch]:
-                taken = {contract.INPUT: _as_taken(model, inputs)}
+                taken = {contract.INPUT: model.as_taken(inputs)}
                 if opening == 0:
                     run(sessions[model.name], **taken)  # what cannot run says why
                 calls[model.name] = functools.partial(sessions[model.name].run, None, taken)
@@ -151,7 +151,7 @@ def _about(
     asked: Asked, model: Published, data: bytes, pixels: dict[int, np.ndarray], present: list[str]
 ) -> dict[str, Any]:
     """What does not depend on the other models: its file, where its time goes, what it finds, loading and memory."""
-    pixels = {batch: _as_taken(model, pixels[batch]) for batch in pixels if model in asked.models_at(batch)}
+    pixels = {batch: model.as_taken(pixels[batch]) for batch in pixels if model in asked.models_at(batch)}
     batches = list(pixels)
     profiles = {
         provider: _profiled(model, data, provider, asked.threads[0], pixels[batches[0]]) for provider in present
@@ -209,11 +209,6 @@ def measure_alone(path: Path, provider: str, threads: int, pixels: np.ndarray, f
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         raise CheckFailed(f"{path} in a process of its own, {len(pixels)} pictures at a time: {last}")
     return json.loads(done.stdout.splitlines()[-1])
-
-
-def _as_taken(model: Published, pixels: np.ndarray) -> np.ndarray:
-    """Pictures in the order of channels that the model takes: it should find in them what there is."""
-    return np.ascontiguousarray(pixels[..., ::-1]) if model.about["channels"] == "bgr" else pixels
 
 
 def frames(source: Path | None, count: int, height: int, width: int) -> np.ndarray:

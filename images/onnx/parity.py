@@ -120,11 +120,11 @@ def measure(dataset: Dataset, split: Split, published: list[Published]) -> list[
     """Detections for the metrics, then latencies: all models on one picture, then all on the next."""
     results: dict[str, list[dict]] = {model.name: [] for model in published}
     ids = {model.name: _same_names(model.classes, dataset.classes) for model in published}
-    low = {model.name: open_session(model.for_evaluation()) for model in published}
+    low = {model.name: detecting.to_low_scores(model) for model in published}
     for picture in progress.track(split.pictures, "detect", unit="images"):
         pixels = split.load(picture)
         for model in published:
-            found = detecting.detect(low[model.name], model, picture, pixels)
+            found = detecting.detect(low[model.name], picture, pixels)
             results[model.name] += detecting.with_ids(found, ids[model.name])
     seconds = latencies(published, split)
     return [

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import onnx
 
 from isomer import contract, progress
@@ -43,14 +44,14 @@ class Published:
         """What the batch is fixed to; None where it takes any."""
         return check.fixed_batch(self.model)
 
+    def as_taken(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures, uint8 [n, height, width, 3] RGB, in the order of channels that the model takes."""
+        return np.ascontiguousarray(pictures[..., ::-1]) if self.about["channels"] == "bgr" else pictures
+
     @property
     def has_score_threshold(self) -> bool:
         """Whether there is one inside that can be changed; a graph of its own may have none."""
         return contract.SCORE_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}
-
-    def for_evaluation(self) -> onnx.ModelProto:
-        """The model with the score threshold that metrics need."""
-        return self.reporting_above(contract.EVALUATION_SCORE_THRESHOLD)
 
     def reporting_above(self, score: float) -> onnx.ModelProto:
         """The model with another score threshold; as it is where it has none of its own to change."""

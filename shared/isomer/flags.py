@@ -477,8 +477,8 @@ class Benchmark:
     json: Path | None = flag(None, "file for all figures, besides benchmark.json in the data volume", output=True)
 
 
-@dataclass(frozen=True)
-class Evaluate:
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(Device):
     """Measure models of the contract on any dataset: mAP, kinds of error, confusions, the worst pictures.
 
     Examples:

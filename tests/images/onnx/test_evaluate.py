@@ -139,7 +139,7 @@ def test_what_was_found_before_a_kill_is_kept(volume, run, monkeypatch):
     kept(volume, "pets-one").write_bytes(b"".join(lines[:3]) + lines[3][:20])
     seen = []
     detect = detecting.detect
-    monkeypatch.setattr(detecting, "detect", lambda *args: seen.append(args[2].id) or detect(*args))
+    monkeypatch.setattr(detecting, "detect", lambda *args: seen.append(args[1].id) or detect(*args))
     out, again = run("--model", "pets-one")
     assert "2 pictures are done already" in out and seen == [3, 4, 5]
     assert again["models"] == whole["models"]
