@@ -5,7 +5,8 @@
   probe.hidden = true;
   const css = (colour) => { probe.style.color = colour; return getComputedStyle(probe).color; };
   const palette = (place) => css(typeof place === "number" ? `var(--c${place % 6})` : place);
-  const number = (value) => (value == null ? "–" : Math.abs(value) >= 100 ? value.toFixed(0) : Math.abs(value) >= 10 ? value.toFixed(1) : value.toFixed(3));
+  const short = (value) => (value == null ? "" : Math.abs(value) >= 1000 ? String(Math.round(value)) : String(Number(value.toPrecision(3))));
+  const number = (value) => (value == null ? "–" : short(value));
   const font = "12px system-ui, sans-serif";
 
   // the series have their own steps: read each at the nearest one it has
@@ -16,7 +17,8 @@
     const data = uPlot.join(chart.series.map((series) => [series.x, series.y]));
     const axis = (extra) => ({
       stroke: css("var(--faint)"), font, labelFont: font,
-      grid: { stroke: css("var(--line)"), width: 1 }, ticks: { show: false }, ...extra,
+      grid: { stroke: css("var(--line)"), width: 1 }, ticks: { show: false },
+      values: (_, splits) => splits.map(short), ...extra,
     });
     const points = (u) => {
       (place.points ?? []).forEach((point, index) => {

@@ -159,7 +159,9 @@ def _contract(model: Model, findings: list[check.Finding]) -> Section:
     if batch:
         facts.append(("Batch", f"fixed to {batch}"))
     blocks: list[Any] = [Note(str(finding), warning=True) for finding in findings]
-    blocks.append(Table(["", "Name", "Type", "Shape"], [_in_order(row) for row in ports], text=(1, 2, 3), plain=True))
+    blocks.append(
+        Table(["", "Name", "Type", "Shape"], [_in_order(row) for row in ports], text=(1, 2, 3), plain=True, cards=True)
+    )
     blocks.append(Table(["", "What the metadata says"], facts, text=(1,), plain=True))
     return Section("Contract", blocks, note="What goes in and comes out, whatever framework made the model.")
 
@@ -225,7 +227,7 @@ def _size(model: Model) -> Section:
     operators = [[kind, count] for kind, count in counts.most_common(MOST_OPERATORS)]
     rest = sum(counts.values()) - sum(count for _, count in operators)
     more = f"and {words.whole(rest)} others" if rest else ""
-    sizes = Table(["Models of this run", "Precision", "Size", "mAP as ONNX", "Gate"], rows, text=(1,))
+    sizes = Table(["Models of this run", "Precision", "Size", "mAP as ONNX", "Gate"], rows, text=(1,), cards=True)
     note = f"{words.whole(sum(counts.values()))} operators, {words.whole(numbers)} numbers in constants."
     return Section("Size", [sizes, Columns([Table(["Operator", "How many"], operators, note=more)])], note=note)
 

@@ -120,7 +120,7 @@ def _verdict(ran: Ran) -> Verdict:
         headline = "In training" if ran.state == session.RUNNING else "Interrupted"
         return Verdict(PLAIN, headline, [*lines, "The command that started it goes on with it."])
     kept = ran.record.get("metrics", {}).get("mAP")
-    return Verdict(GOOD, f"Trained: mAP {words.digits(kept)}", lines)
+    return Verdict(GOOD, "Trained" if kept is None else f"Trained: mAP {kept:.3f}", lines)
 
 
 def _warnings(ran: Ran) -> Iterator[str]:
