@@ -8,9 +8,8 @@ from typing import Any
 import measuring
 import providers
 import published
+import tables
 from measuring import Asked
-from rich.console import Console
-from rich.table import Table
 
 from isomer import benchmarks, files, progress
 from isomer.converting.asked import sides
@@ -60,80 +59,82 @@ def _processors() -> int:
 
 def show(report: dict[str, Any]) -> None:
     """The tables in the terminal, then what was compared."""
-    # a log has no width: give a table what it needs instead of folding its figures
-    console = Console(width=None if Console().is_terminal else 160)
-    height, width = report["frame"]
-    table = Table(title=f"frames of {height}x{width}", title_justify="left")
-    for name in ("model", "provider"):
-        table.add_column(name)
-    for name in ("batch", "threads", "p50 ms", "p95 ms", "p99 ms", "images/s", "× first", "× by processor", "runs"):
-        table.add_column(name, justify="right")
-    for cell in report["cells"]:
-        for name, times in cell["models"].items():
-            ratios = cell["ratios"].get(name, {})
-            figures = [f"{times[key]:.2f}" for key in ("p50_ms", "p95_ms", "p99_ms")]
-            table.add_row(
-                name,
-                cell["provider"],
-                str(cell["batch"]),
-                str(cell["threads"]),
-                *figures,
-                f"{times['images_per_s']:.1f}",
-                *(benchmarks.ratio_words(ratios[key]) if ratios else "" for key in ("wall", "processor")),
-                str(times["runs"]),
-            )
-    console.print(table)
+    _latencies(report)
     for line in benchmarks.verdicts(report):
         progress.say(line)
-    console.print(_alone(report))
-    console.print(_profiles(report))
+    _memory(report)
+    _spent(report)
     for name, why in report["absent_providers"].items():
         progress.say(f"{name}: not used, {why}")
     if (warning := benchmarks.busy(report)) is not None:
         progress.say(f"note: {warning}")
 
 
-def _alone(report: dict[str, Any]) -> Table:
-    table = Table(title="each in a process of its own", title_justify="left")
-    table.add_column("model")
-    for name in ("MB", "provider", "batch", "load ms", "first run ms", "peak memory MB", "of which the model MB"):
-        table.add_column(name, justify="right")
-    for model in report["models"]:
-        for row in model["memory"]:
-            table.add_row(
-                model["name"],
-                f"{model['bytes'] / 1e6:.1f}",
-                row["provider"],
-                str(row["batch"]),
-                f"{row['load_s'] * 1000:.0f}",
-                f"{row['first_s'] * 1000:.0f}",
-                f"{row['peak_bytes'] / 1e6:.0f}",
-                f"{(row['peak_bytes'] - row['bare_bytes']) / 1e6:.0f}",
+def _latencies(report: dict[str, Any]) -> None:
+    rows = []
+    for cell in report["cells"]:
+        for name, times in cell["models"].items():
+            ratios = cell["ratios"].get(name, {})
+            rows.append(
+                [
+                    name,
+                    _provider(report, cell["provider"]),
+                    str(cell["batch"]),
+                    str(cell["threads"]),
+                    *(f"{times[key]:.2f}" for key in ("p50_ms", "p95_ms", "p99_ms")),
+                    f"{times['images_per_s']:.1f}",
+                    *(benchmarks.ratio_words(ratios[key]) if ratios else "" for key in ("wall", "processor")),
+                    str(times["runs"]),
+                ]
             )
-    return table
+    head = ["model", "provider", "batch", "threads", "p50 ms", "p95 ms", "p99 ms", "images/s"]
+    height, width = report["frame"]
+    title = f"frames of {height}x{width}"
+    tables.show(title, [*head, "× first", "× processor", "runs"], rows, words=("model", "provider"))
 
 
-def _profiles(report: dict[str, Any]) -> Table:
-    table = Table(title="where the time goes", title_justify="left")
-    for name in ("model", "provider", "nodes computed by"):
-        table.add_column(name)
-    for name in ("head", "core", "tail"):
-        table.add_column(name, justify="right")
-    table.add_column("operators")
+def _provider(report: dict[str, Any], name: str) -> str:
+    """Nothing where there is only the CPU."""
+    return "" if {cell["provider"] for cell in report["cells"]} == {"cpu"} else name
+
+
+def _memory(report: dict[str, Any]) -> None:
+    rows = [
+        [
+            model["name"],
+            _provider(report, row["provider"]),
+            str(row["batch"]),
+            f"{model['bytes'] / 1e6:.1f}",
+            f"{row['load_s'] * 1000:.0f}",
+            f"{row['first_s'] * 1000:.0f}",
+            f"{row['peak_bytes'] / 1e6:.0f}",
+            f"{(row['peak_bytes'] - row['bare_bytes']) / 1e6:.0f}",
+        ]
+        for model in report["models"]
+        for row in model["memory"]
+    ]
+    head = ["model", "provider", "batch", "file MB", "load ms", "first run ms", "peak MB", "the model's MB"]
+    tables.show("each in a process of its own", head, rows, words=("model", "provider"))
+
+
+def _spent(report: dict[str, Any]) -> None:
+    rows = []
     for model in report["models"]:
         for provider, profile in model["profile"]["providers"].items():
             parts = profile["parts"]
             kinds = list((profile["operators"] or {}).items())[:MOST_KINDS]
-            table.add_row(
-                model["name"],
-                provider,
-                ", ".join(
-                    f"{name.removesuffix('ExecutionProvider')} {count}" for name, count in profile["nodes"].items()
-                ),
-                *(["–"] * 3 if parts is None else [f"{parts[name]:.0%}" for name in ("head", "core", "tail")]),
-                ", ".join(f"{name} {share:.0%}" for name, share in kinds) or "a GPU's are not told apart",
+            by = (f"{name.removesuffix('ExecutionProvider')} {count}" for name, count in profile["nodes"].items())
+            rows.append(
+                [
+                    model["name"],
+                    _provider(report, provider),
+                    ", ".join(by),
+                    *("–" if parts is None else f"{parts[name]:.0%}" for name in ("head", "core", "tail")),
+                    ", ".join(f"{name} {share:.0%}" for name, share in kinds) or "a GPU's are not told apart",
+                ]
             )
-    return table
+    head = ["model", "provider", "nodes by", "head", "core", "tail", "operators"]
+    tables.show("where the time goes", head, rows, words=("model", "provider", "nodes by", "operators"))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,8 @@ from typing import Any
 
 import detecting
 import published
+import tables
 from published import Published
-from rich.console import Console
-from rich.table import Table
 
 from isomer import class_names, evaluations, files, progress
 from isomer.class_names import Names
@@ -16,12 +15,14 @@ from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError, run_main
 from isomer.flags import Evaluate, parse
-from isomer.mistakes import MISTAKES, RIGHT
+from isomer.mistakes import BOTH, MISTAKES, RIGHT
 from isomer.report import evaluation_page
 from isomer.volume import Volume
 
 MOST_CLASSES = 8  # of a matrix in the terminal
 MOST_ROWS = 10
+MOST_BY_CLASS = 20
+MOST_WORST = 5
 MOST_NAMES = 12
 
 
@@ -109,67 +110,78 @@ def _about(model: Published) -> dict[str, Any]:
 
 def show(report: dict[str, Any]) -> None:
     """The tables in the terminal."""
-    # a log has no width: give a table what it needs instead of folding its figures
-    console = Console(width=None if Console().is_terminal else 160)
-    table = Table(title=f"{report['data']}: {report['images']} {report['split']} pictures", title_justify="left")
-    table.add_column("model")
-    for name in ("mAP", "AP50", "AP75", "mAP of known", "score >", "precision", "recall", "F1", "best F1"):
-        table.add_column(name, justify="right")
+    models = report["models"]
+    _results(report)
+    _by_class(report)
+    _mistakes(report)
+    for model in models:
+        _confusion(report["classes"], model)
+    for model in models:
+        worst = [f"{item['file_name']} (F1 {_digits(item['F1'])})" for item in model["worst"][:MOST_WORST]]
+        if worst:
+            progress.say(f"{model['name']}, worst pictures: {', '.join(worst)}")
+
+
+def _results(report: dict[str, Any]) -> None:
+    rows = []
     for model in report["models"]:
         metrics, best = model["metrics"], model["best"]
-        table.add_row(
-            model["name"],
-            *(_digits(metrics[key]) for key in ("mAP", "AP50", "AP75")),
-            _digits(model["known"]["mAP"]),
-            f"{metrics['score_threshold']:g}",
-            *(_digits(metrics[key]) for key in ("precision", "recall", "F1")),
-            "–" if best is None else f"{best['F1']:.3f} at {best['score']:.2f}",
+        rows.append(
+            [
+                model["name"],
+                *(_digits(metrics[key]) for key in ("mAP", "AP50", "AP75")),
+                _digits(model["known"]["mAP"]) if model["names"]["only_data"] else "",
+                f"{metrics['score_threshold']:g}",
+                *(_digits(metrics[key]) for key in ("precision", "recall", "F1")),
+                "–" if best is None else f"{best['F1']:.3f} at {best['score']:.2f}",
+            ]
         )
-    console.print(table)
-    console.print(_mistakes(report))
-    for model in report["models"]:
-        console.print(_confusion(report["classes"], model))
-    for model in report["models"]:
-        worst = (f"{item['file_name']} (F1 {_digits(item['F1'])})" for item in model["worst"][:5])
-        progress.say(f"{model['name']}, worst pictures: {', '.join(worst)}")
+    head = ["model", "mAP", "AP50", "AP75", "mAP of known", "score >", "precision", "recall", "F1", "best F1"]
+    tables.show(f"{report['data']}: {report['images']} {report['split']} pictures", head, rows, words=("model",))
 
 
-def _mistakes(report: dict[str, Any]) -> Table:
-    table = Table(title="mistakes above the score, and what AP50 would gain without them", title_justify="left")
-    table.add_column("model")
-    for name in (RIGHT, *MISTAKES):
-        table.add_column(name, justify="right")
+def _by_class(report: dict[str, Any]) -> None:
+    """AP50 of each class; of many, those with most boxes."""
+    by_model = [model["metrics"]["per_class"] for model in report["models"]]
+    boxes = {name: by_model[0][name]["boxes"] for name in report["classes"]}
+    shown = sorted(boxes, key=lambda name: -boxes[name])[:MOST_BY_CLASS]
+    rows = [[name, str(boxes[name]), *(_digits(one[name]["AP50"]) for one in by_model)] for name in shown]
+    more = "" if len(shown) == len(boxes) else f", the {len(shown)} with most boxes of {len(boxes)}"
+    head = ["class", "boxes", *(model["name"] for model in report["models"])]
+    tables.show(f"AP50 by class{more}", head, rows, words=("class",))
+
+
+def _mistakes(report: dict[str, Any]) -> None:
+    rows = []
     for model in report["models"]:
         counts, gains = model["mistakes"]["counts"], model["mistakes"]["gains"]
-        cells = (f"{counts[kind]} (+{gains[kind]:.3f})" for kind in MISTAKES)
-        table.add_row(model["name"], str(counts[RIGHT]), *cells)
-    return table
+        cells = (f"{counts[kind]} ({gains[kind]:+.3f})" for kind in MISTAKES)
+        rows.append([model["name"], str(counts[RIGHT]), *cells])
+    title = "mistakes above the score, and what AP50 would gain without those of any score"
+    tables.show(
+        title,
+        ["model", RIGHT, *("both at once" if kind == BOTH else kind for kind in MISTAKES)],
+        rows,
+        words=("model",),
+    )
 
 
-def _confusion(classes: list[str], model: dict[str, Any]) -> Table:
+def _confusion(classes: list[str], model: dict[str, Any]) -> None:
     """The matrix where it fits; of many classes what is most often taken for something else."""
     counts = {(truth, found): count for truth, found, count in model["metrics"]["confusion"]}
     if len(classes) <= MOST_CLASSES:
-        table = Table(title=f"{model['name']}: boxes of a row's class found as", title_justify="left")
-        table.add_column("")
-        names = [*classes, None]
-        for name in names:
-            table.add_column("missed" if name is None else name, justify="right")
-        for truth in names:
-            cells = [str(counts.get((truth, found), 0)) for found in names]
-            table.add_row("nothing there" if truth is None else truth, *(cells if truth else [*cells[:-1], ""]))
-        return table
-    table = Table(title=f"{model['name']}: most often confused", title_justify="left")
-    for name in ("box of", "found as"):
-        table.add_column(name)
-    table.add_column("times", justify="right")
-    wrong = sorted(
-        (item for item in counts.items() if None not in item[0] and item[0][0] != item[0][1]),
-        key=lambda item: -item[1],
-    )
-    for (truth, found), count in wrong[:MOST_ROWS]:
-        table.add_row(truth, found, str(count))
-    return table
+        rows = [
+            [truth or "nothing there", *(str(counts.get((truth, found), 0)) for found in (*classes, None))]
+            for truth in (*classes, None)
+        ]
+        rows[-1][-1] = ""
+        tables.show(
+            f"{model['name']}: boxes of a row's class found as", ["box of", *classes, "missed"], rows, ("box of",)
+        )
+        return
+    wrong = [(count, *pair) for pair, count in counts.items() if None not in pair and pair[0] != pair[1]]
+    rows = [[truth, found, str(count)] for count, truth, found in sorted(wrong, reverse=True)[:MOST_ROWS]]
+    tables.show(f"{model['name']}: most often confused", ["box of", "found as", "times"], rows, ("box of", "found as"))
 
 
 def _digits(value: float | None) -> str:
