@@ -100,7 +100,7 @@ def gains(split: Split, results: list[dict]) -> dict[str, float]:
     """What AP50 would gain if all of one of `MISTAKES` were mended, each for itself (TIDE's ΔAP); not to be summed.
 
     Mended means: of the right class or place, or if that finds nothing new, and for the other kinds, left out; a missed
-    box is one less to be found.
+    box is one less to be found. A class of which nothing is found gains nothing: without its boxes it has no AP.
 
     Args:
         results: COCO results, down to low scores.
