@@ -124,7 +124,9 @@ def _costs(evaluated: Sequence[Evaluated]) -> Section:
         [Cell(one.name, mark=place), *(Cell(words.signed(one.gains[kind]), one.gains[kind]) for kind in MISTAKES)]
         for place, one in enumerate(evaluated)
     ]
-    note = "What AP50 would gain if one kind of mistake were mended, whatever its score, each for itself (TIDE's ΔAP). "
+    note = (
+        "What AP50 would gain if one kind of mistake were mended, whatever its score, each for itself (TIDE's ΔAP). "
         "By its rules a class of which nothing at all is found has nothing to gain."
+    )
     heads = ["both at once" if "," in kind else kind for kind in MISTAKES]
     return Section("What mistakes cost", [Table(["Model", *map(str.capitalize, heads)], rows, cards=True)], note=note)
