@@ -106,7 +106,6 @@ class Tab:
             self.call(f"{domain}.enable")
         self.resize(width, height)
         self.media(dark=dark)
-        browser.events.clear()
         start = time.monotonic()
         self.call("Page.navigate", url=url)
         self.wait("document.readyState === 'complete'")
@@ -172,11 +171,15 @@ class Tab:
         path.write_bytes(base64.b64decode(data))
         return path
 
+    def _events(self) -> list[dict]:
+        """What the browser told of this tab so far."""
+        return [event for event in self._browser.events if event.get("sessionId") == self._session]
+
     def complaints(self) -> list[str]:
         """What the page said on the console, or threw, or the browser said about it."""
         self.run("0")
         said = []
-        for event in self._browser.events:
+        for event in self._events():
             parameters = event.get("params", {})
             if event.get("method") == "Runtime.exceptionThrown":
                 said.append(str(parameters["exceptionDetails"]))
@@ -189,7 +192,7 @@ class Tab:
     def requests(self) -> list[str]:
         """The addresses that the page asked for, itself and data: aside."""
         self.run("0")
-        sent = [event["params"] for event in self._browser.events if event.get("method") == "Network.requestWillBeSent"]
+        sent = [event["params"] for event in self._events() if event["method"] == "Network.requestWillBeSent"]
         urls = [one["request"]["url"] for one in sent if one.get("type") != "Document"]
         return [url for url in urls if not url.startswith("data:")]
 

@@ -18,3 +18,21 @@ def full_volume(volume) -> Volume:
     """Two runs, tf and torch, trained, published and compared."""
     add_everything(volume)
     return volume
+
+
+@pytest.fixture
+def tab(browser, tmp_path):
+    """Opens a page's HTML in a browser; at the end it must not have complained or asked the network for anything."""
+    opened = []
+
+    def open_page(html: str, **emulation):
+        path = tmp_path / f"page-{len(opened)}.html"
+        path.write_text(html)
+        opened.append(browser.open(path.as_uri(), **emulation))
+        return opened[-1]
+
+    yield open_page
+    for one in opened:
+        assert one.complaints() == []
+        assert one.requests() == []
+        one.close()
