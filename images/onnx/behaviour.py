@@ -57,7 +57,7 @@ def _all(model: onnx.ModelProto, sensitive: onnx.ModelProto, session: InferenceS
             try:
                 outputs = run(session, **{contract.INPUT: pictures[:batch]})
             except CheckFailed as error:
-                cause = "the batch is frozen inside" if batch > 1 else "the frame size is frozen inside"
+                cause = "the batch is frozen inside" if batch > 1 else _frozen(session, height, width)
                 yield Finding(DOES_NOT_RUN, str(error), cause)
                 return
             for finding in _values(outputs, batch, class_count, where):
@@ -72,6 +72,17 @@ def _all(model: onnx.ModelProto, sensitive: onnx.ModelProto, session: InferenceS
     yield from _large_frame(session, class_count)
     yield from _threads(sensitive)
     yield from _nothing_found(model)
+
+
+def _frozen(session: InferenceSession, height: int, width: int) -> str:
+    """Why a frame of this size does not go through: a square of its larger side does where only shapes that are not
+    square are at fault."""
+    side = max(height, width)
+    try:
+        run(session, **{contract.INPUT: _noise(side, side, 1)[None]})
+    except CheckFailed:
+        return "the frame size is frozen inside"
+    return "height and width are exchanged in the resizing inside, or only square frames were thought of"
 
 
 def _large_frame(session: InferenceSession, class_count: int) -> Iterator[Finding]:

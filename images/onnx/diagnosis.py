@@ -29,6 +29,8 @@ NORMALISATIONS = (
     ((123.675, 116.28, 103.53), (1, 1, 1), "ImageNet's mean without its std"),
 )
 
+PIXELS_LIMIT = 1e-3  # of normalised pixels
+
 Raw = tuple[np.ndarray, np.ndarray]
 
 
@@ -75,6 +77,8 @@ def diagnose(model: onnx.ModelProto, core: Core, pixels: np.ndarray, native: Raw
             continue
     if explained:
         return "; ".join(explained)
+    if in_head := _other_pixels(model, core, pixels):
+        return in_head
     parts = [name for name, gap in (("boxes", box_gap), ("scores", score_gap)) if gap > limit]
     return (
         f"{' and '.join(parts)} differ, and none of the usual mistakes explains it (channel order, normalisation, "
@@ -139,6 +143,34 @@ def _other_resizing(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> I
             )
 
 
+def _other_pixels(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> str:
+    """What is wrong with the head, if it does not give the core the pixels that core.json describes."""
+    channels = check.metadata(model).get("channels", "rgb")
+    graph = head.build(core, channels)
+    opset = [helper.make_opsetid("", contract.OPSET)]
+    sound = open_session(helper.make_model(graph, ir_version=contract.IR_VERSION, opset_imports=opset))
+    opened = onnx.ModelProto()
+    opened.CopyFrom(model)
+    shape = head.core_input_shape(core)
+    opened.graph.output.append(helper.make_tensor_value_info(contract.CORE_INPUT, TensorProto.FLOAT, shape))
+    session = open_session(opened)
+    axis = 1 if core.layout == "NCHW" else 3
+
+    def gap(pictures: np.ndarray) -> float:
+        theirs, ours = (run(each, **{contract.INPUT: pictures})[-1] for each in (sound, session))
+        # a swap of the channels may have been folded into the core
+        return min(float(np.abs(one - theirs).max()) for one in (ours, np.flip(ours, axis)))
+
+    found = gap(pixels)
+    if found <= PIXELS_LIMIT:
+        return ""
+    told = f"the head gives the core other pixels than core.json describes (up to {found:.3g} apart, normalised)"
+    side = min(pixels.shape[1:3])
+    if gap(np.ascontiguousarray(pixels[:, :side, :side])) <= PIXELS_LIMIT:
+        return f"{told}, but not where pictures are square: height and width are exchanged in its resizing"
+    return f"{told}: its resizing or normalisation was changed"
+
+
 def _other_boxes(boxes: np.ndarray, core: Core) -> Iterator[tuple[str, np.ndarray]]:
     size = np.array([core.height, core.width] * 2, np.float32)
     yield (
@@ -147,6 +179,13 @@ def _other_boxes(boxes: np.ndarray, core: Core) -> Iterator[tuple[str, np.ndarra
     )
     yield "they are divided by the input size: pixels where fractions are asked for", boxes / size
     yield "they are multiplied by the input size: the framework's own boxes are pixels", boxes * size
+    for shift in (-1, -0.5, 0.5, 1):
+        yield (
+            f"they are shifted by {shift:g} pixels of the input: coordinates that count otherwise",
+            boxes + shift / size,
+        )
+    for what, factor in (("divided by the size less 1", (size - 1) / size), ("multiplied", size / (size - 1))):
+        yield f"they are scaled by a pixel: {what} where it is the size that counts", boxes * factor
     for what, order in (("cy, cx, h, w", [0, 1, 2, 3]), ("cx, cy, w, h", [1, 0, 3, 2])):
         centre, size = boxes[..., order[:2]], boxes[..., order[2:]]
         corners = np.concatenate([centre - size / 2, centre + size / 2], axis=-1)

@@ -24,13 +24,14 @@ from rich.console import Console
 from rich.table import Table
 
 from isomer import files, progress
-from isomer.contract import Core, Whole
+from isomer.contract import METADATA_PREFIX, Core, Thresholds, Whole
 from isomer.converting import reference
 from isomer.dataset import canonical
 from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Assemble, parse
 from isomer.graph import check as contract_check
 from isomer.graph import seal
+from isomer.graph.assemble import metadata
 from isomer.volume import Volume
 
 
@@ -74,6 +75,7 @@ def judge(volume: Volume, target: Target) -> None:
     _same_export(core, model, native, dataset)
 
     checks, metrics, seconds = _levels(model, core, native)
+    checks = [*_described(model, core), *checks]
     if target.batch and all(check.passed for check in checks):
         model, found = fixed_batch.fixed(model, target.batch)
         checks.append(found)
@@ -143,14 +145,14 @@ def _same_export(
     core: Core | Whole, model: onnx.ModelProto, native: NativePredictions, dataset: canonical.Dataset
 ) -> None:
     """Everything the gate compares must come from one export of one training on the dataset that is there."""
-    metadata = contract_check.metadata(model)
+    said = contract_check.metadata(model)
     expected = {
         "the native predictions' weights": (native.weights_sha256, core.provenance.get("weights_sha256")),
         "the dataset": (dataset.sha256, core.provenance.get("dataset_sha256")),
         "the assembled model's core": (
-            (metadata.get("core_sha256"), core.core_sha256)
+            (said.get("core_sha256"), core.core_sha256)
             if isinstance(core, Core)
-            else (metadata.get("whole_sha256"), core.whole_sha256)
+            else (said.get("whole_sha256"), core.whole_sha256)
         ),
     }
     different = [what for what, (found, wanted) in expected.items() if found != wanted]
@@ -158,6 +160,20 @@ def _same_export(
         raise CheckFailed(
             f"{' and '.join(different)} changed since core.onnx was written (sha256 is not core.json's): export again"
         )
+
+
+def _described(model: onnx.ModelProto, core: Core | Whole) -> list[Check]:
+    """What the metadata says otherwise than core.json or whole.json, from which it was made."""
+    found = contract_check.metadata(model)
+    asked = found.get("channels", ""), contract_check.classes(model) or ()
+    keep = {"score_threshold", "iou_threshold", "max_detections", "model"}  # of this export, not of the core
+    wanted = metadata(core, "", Thresholds(), *asked)
+    problems = [
+        f"{key} is {found[name]} where the core's own is {value}"
+        for key, value in wanted.items()
+        if (name := key.removeprefix(METADATA_PREFIX)) not in keep and found.get(name, value) != value
+    ]
+    return [Check(1, "metadata", None, None, False, f"metadata: {problem}; export again") for problem in problems]
 
 
 def _print(checks: list[Check]) -> None:

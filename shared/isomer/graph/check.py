@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import onnx
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper, numpy_helper
@@ -127,6 +128,9 @@ def _versions(model: onnx.ModelProto) -> Iterator[Finding]:
             "an exporter newer than ONNX Runtime 1.15" if model.ir_version > contract.IR_VERSION else "an old export",
             f"set ir_version to {contract.IR_VERSION}",
         )
+    unused = sorted(set(opsets) - {"ai.onnx"} - {node.domain for node in nodes(model.graph)})
+    if unused:
+        yield Finding("opset", f"also of {', '.join(unused)}, which no operator is of", "left there by a converter")
     foreign = sorted({node.domain for node in nodes(model.graph)} - {"", "ai.onnx"})
     if foreign:
         yield Finding(
@@ -244,8 +248,31 @@ def _names_inside(model: onnx.ModelProto) -> Iterator[Finding]:
     missing = [name for name in THRESHOLDS if name not in constants]
     if missing:
         yield Finding("initializers", f"without {', '.join(missing)}, or unused", "an optimiser folded or renamed them")
+    yield from _thresholds(model)
     if not has_raw(model):
         yield Finding("tensors", "without raw_boxes and raw_scores", "an optimiser folded or renamed them")
+
+
+def _thresholds(model: onnx.ModelProto) -> Iterator[Finding]:
+    """The thresholds inside must be those that the metadata names."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    said = metadata(model)
+    for name in THRESHOLDS:
+        if name not in tensors or not said.get(name) or tensors[name].data_location == TensorProto.EXTERNAL:
+            continue
+        value = numpy_helper.to_array(tensors[name]).ravel()
+        try:
+            agrees = value.size == 1 and bool(np.isclose(value[0], float(said[name])))
+        except ValueError:
+            agrees = False
+        if not agrees:
+            inside = ", ".join(f"{number:g}" for number in value.tolist())
+            yield Finding(
+                "initializers",
+                f"{name} is {inside} where the metadata says {said[name]}",
+                "changed in one of the two places",
+                "export again with the threshold that is wanted",
+            )
 
 
 def _seal(model: onnx.ModelProto) -> Iterator[Finding]:
