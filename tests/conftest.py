@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,23 +52,3 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     made = Browser(program, tmp_path_factory.mktemp("browser") / "profile")
     yield made
     made.close()
-
-
-@pytest.fixture
-def browse(tmp_path) -> Callable[[Path], str]:
-    """Opens a page in a headless browser and gives what its scripts made of it; a complaint fails the test."""
-    names = ("chromium", "google-chrome", "chromium-browser")
-    browser = next(filter(None, map(shutil.which, names)), None)
-    if browser is None:
-        pytest.skip(f"no browser is installed ({', '.join(names)})")
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    options += ["--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}"]
-    options += ["--enable-logging=stderr", "--virtual-time-budget=2000", "--dump-dom"]
-
-    def dom(page: Path) -> str:
-        command = [browser, *options, page.as_uri()]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert "CONSOLE" not in done.stderr, done.stderr
-        return done.stdout
-
-    return dom
