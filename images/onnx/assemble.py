@@ -43,7 +43,12 @@ def for_client(typed: dict[str, Any], classes: tuple[str, ...]) -> Assemble:
     wanted: dict[str, Any] = {"channels": profile.channels, **profile.export}
     if profile.classes and "class_order" not in typed:
         wanted["class_order"] = ",".join(profiles.class_order(profile, classes))
-    return Assemble(**{**wanted, **typed})
+    made = Assemble(**{**wanted, **typed})
+    order = f", class ids {made.class_order}" if made.class_order else ""
+    progress.say(
+        f"profile {profile.name}: its client feeds {made.channels.upper()}{order}, scores from {made.score_threshold:g}"
+    )
+    return made
 
 
 def write(run: RunFolder, options: Assemble) -> None:

@@ -209,12 +209,12 @@ def _classes(model: onnx.ModelProto, profile: Profile) -> Iterator[Line]:
                 f"takes it for {wanted!r}",
                 "convert --classes names the classes",
             )
-        elif number > len(names) or names[number - 1] != wanted:
+        elif number > len(names) or names[number - 1].casefold() != wanted.casefold():
             have = names[number - 1] if number <= len(names) else "nothing"
             order = f"--class-order with {wanted} as number {number}" if wanted in names else "another model"
             yield Line(f"class {number} is {have!r}", f"{SILENT}: it takes it for {wanted!r}", f"It needs {order}")
         else:
-            yield Line(f"class {number} is {wanted!r}")
+            yield Line(f"class {number} is {names[number - 1]!r}")
 
 
 def _doubles(boxes: np.ndarray, ids: np.ndarray) -> int:

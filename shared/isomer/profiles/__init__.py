@@ -70,15 +70,23 @@ def load(name: str) -> Profile:
 def class_order(profile: Profile, classes: tuple[str, ...]) -> tuple[str, ...]:
     """The classes of a model in the order that the client wants: its own first, the others behind as they are.
 
+    Upper and lower case do not count: the client knows its classes by their ids.
+
     Raises:
         UserError: the client asks for a class that the model does not have.
     """
-    wanted = {number: name for number, name in profile.classes.items() if name in classes}
-    missing = [name for name in profile.classes.values() if name not in classes]
+    by_word = {name.casefold(): name for name in reversed(classes)}
+    missing = [name for name in profile.classes.values() if name.casefold() not in by_word]
     if missing:
+        looked_for = f"--profile {profile.name}: its client looks for {', '.join(missing)}; the model's classes are"
+        if all(name.isdigit() for name in classes):
+            raise UserError(
+                f"{looked_for} not named ({', '.join(classes[:6])} are their ids): convert --classes a,b … names them"
+            )
         raise UserError(
-            f"--profile {profile.name}: its client looks for {', '.join(missing)}; the model's classes are "
-            f"{', '.join(classes)}. Rename it in the dataset (data-import --classes old=new), or leave --profile out"
+            f"{looked_for} {', '.join(classes)}. Rename it in the dataset (data-import --classes old=new), in a "
+            "model made elsewhere (convert --classes), or leave --profile out"
         )
+    wanted = {number: by_word[name.casefold()] for number, name in profile.classes.items()}
     others = iter([name for name in classes if name not in wanted.values()])
     return tuple(wanted.get(number) or next(others) for number in range(1, len(classes) + 1))

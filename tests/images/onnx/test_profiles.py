@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import check
+import client
 import numpy as np
 import oldest
 import onnx
@@ -79,6 +80,21 @@ def test_a_profile_is_held_by_the_gate(people):
 
     people.change_assembled(said_to_be_rgb)
     people.blocked("profile robotics-academy: channels RGB, it feeds BGR")
+
+
+def test_the_client_s_classes_by_any_case(bench, capsys):
+    bench.replace_core(toy.core_model(), classes=("Tree", "Person", "car"))
+    bench.assemble("--profile", "robotics-academy")
+    assert "its client feeds BGR, class ids Person,Tree,car, scores from 0.5" in capsys.readouterr().out
+    model = onnx.load(bench.run.assembled_onnx)
+    lines = [str(line) for line in client._classes(model, profiles.load("robotics-academy"))]
+    assert lines == ["  ✓ class 1 is 'Person'"]
+
+
+def test_ids_for_names(bench):
+    bench.replace_core(toy.core_model(), classes=("1", "2", "3"))
+    with pytest.raises(UserError, match=r"not named \(1, 2, 3 are their ids\): convert --classes a,b … names them"):
+        bench.assemble("--profile", "robotics-academy")
 
 
 def test_flags_that_contradict_the_profile(people, bench):
