@@ -26,9 +26,8 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))
-sys.path.insert(0, str(ROOT / "shared"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "shared"))
 
 from browser import Browser, find
 
@@ -38,6 +37,7 @@ from isomer.dataset.canonical import Box, Picture, Split
 from isomer.parity import Measured
 from isomer.volume import Volume
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (640, 480)
 DETECTIONS = 100
 BOXES = 7  # of a picture, in the mean
