@@ -11,7 +11,9 @@ import similari
 from isomer.native import Detections
 
 LOST_SECONDS = 1.0  # after which an object that is not found again gets a new number
-LEAST_OVERLAP = 0.3  # IoU of an object with where it was expected
+# IoU of an object with where it was expected. Low, because Similari expects what was missed for some frames where it
+# would have been after the first of them
+LEAST_OVERLAP = 0.1
 
 
 class Following:

@@ -11,8 +11,9 @@ from PIL import Image
 
 SUFFIX = ".mp4"
 CLOCK = 90_000  # ticks a second: any frame rate fits, and cameras keep none
-# The fastest preset that does not blow the file up; crf: a quality that shows no artefacts beside the drawn frames
-OPTIONS = {"preset": "superfast", "crf": "23"}
+# The fastest preset that does not blow the file up; crf: a quality that shows no artefacts beside what is drawn; no
+# B-frames: reordered, they lose how long each frame is shown where that is uneven
+OPTIONS = {"preset": "superfast", "crf": "23", "bf": "0"}
 
 
 class Recording:
