@@ -11,14 +11,14 @@ are not counted, until the batches that the loader kept ready are used up; media
 processor time of the process and its loaders, which other processes on the machine lengthen less. `waiting` is the
 share of our time in which no batch was ready. For a GPU the share of our time in which it computed stands there too.
 
-On 2 cores with AMX, ten times as many processes wanting them (`--augment light --rounds 2`, SSDLite320, hflip's preset):
+On 2 cores with AMX that ten times as many processes wanted (`--augment light --rounds 2`):
 
     torchvision 1.2, ours 1.9: 1.57x by the clock; 5.4, 7.8: 1.43x by processors; waiting 0.4 %
 
 What made the difference, and what did not; processor seconds of one thread for a step's forward, loss and backward:
 
 - Channels last: 1.9 s, against 2.65 s contiguous.
-- bfloat16 with AMX (`--amp`): 2.4 s, contiguous, as it must be on a CPU (module.py says why): no gain for depthwise nets.
+- bfloat16 with AMX (`--amp`): 2.4 s, contiguous, as it must be on a CPU (module.py says why): no gain.
 - Targets are assigned by the processes that read pictures, and the loss takes a whole batch at once; torchvision does
   both in the step, picture by picture.
 - Pictures that fit are decoded once: see input_torch.py.
