@@ -56,7 +56,7 @@ class Weights:
             bias=normal(FILTERS),
             mean=normal(FILTERS),
             variance=np.square(normal(FILTERS)) + 1,
-            last=normal(4 + len(CLASSES), FILTERS, spread=0.1),  # scores that are told apart: none is 1
+            last=normal(4 + len(CLASSES), FILTERS, spread=0.35),  # scores that are told apart: none is 1
             centres=np.stack([y, x, y, x], axis=1),
         )
 
