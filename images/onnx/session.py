@@ -16,13 +16,14 @@ ERRORS = tuple(value for value in vars(states).values() if isinstance(value, typ
 
 
 def open_session(
-    model: bytes | onnx.ModelProto, device: str = "cpu", threads: int | None = None
+    model: bytes | onnx.ModelProto, device: str = "cpu", threads: int | None = None, shares_cores: bool = False
 ) -> onnxruntime.InferenceSession:
     """A session for a model.
 
     Args:
         device: "cpu", "gpu", or "auto": the GPU where ONNX Runtime finds one.
         threads: for the operators; None leaves it to ONNX Runtime.
+        shares_cores: other threads of this process work too: those that wait for an operator sleep instead of spinning.
 
     Raises:
         CheckFailed: ONNX Runtime does not take the model.
@@ -32,6 +33,8 @@ def open_session(
     options.log_severity_level = 4  # errors come as exceptions; the rest is advice to ONNX Runtime's developers
     if threads is not None:
         options.intra_op_num_threads = options.inter_op_num_threads = threads
+    if shares_cores:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if isinstance(model, onnx.ModelProto):
         model = model.SerializeToString()
     wanted = [CPU]
