@@ -159,7 +159,7 @@
     put(figure, views().map(() => {
       const frame = make("div", { className: "frame-of" });
       frame.style.aspectRatio = `${figure.picture.width} / ${figure.picture.height}`;
-      return make("div", { className: "panel" }, frame, ...(single ? [] : [make("p", {}, "\u00a0")]));
+      return make("div", { className: "panel" }, frame, ...(single ? [] : [make("p", {}, "\u00a0", make("small", {}, "\u00a0"))]));
     }));
   }
   function fill(figure) {
