@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,8 +99,10 @@ def collect(volume: Volume, name: str) -> Collected:
 def _runs(volume: Volume, dataset: Dataset):
     for path in sorted(volume.runs.glob("[!.]*/config.json")):
         run = RunFolder(path.parent)
-        if run.config().get("data") == dataset.name:
-            yield run
+        # of a run whose files are damaged the verb runs tells
+        with contextlib.suppress(ValueError):
+            if run.config().get("data") == dataset.name:
+                yield run
 
 
 def _gate(run: RunFolder) -> dict[str, Any] | None:

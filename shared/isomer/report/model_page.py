@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def read(volume: Volume, name: str) -> Model:
         gate=gate,
         seconds=json.loads(seconds.read_text()) if is_known else {},
         relatives=[other for other in relatives if check.metadata(check.load(other)).get("run") == run],
-        latencies=[*_benchmarked(volume, sha256), *_compared(volume, sha256)],
+        latencies=list(_measured(volume, sha256)),
     )
 
 
@@ -87,28 +88,31 @@ def _gate(path: Path) -> dict[str, Any] | None:
     return json.loads(beside.read_text()) if beside.is_file() else None
 
 
-def _benchmarked(volume: Volume, sha256: str) -> Iterator[dict[str, Any]]:
-    """What `benchmark` measured of a file."""
-    for path in sorted(volume.reports.glob(f"*/{BENCHMARK_JSON}")):
-        report = json.loads(path.read_text())
-        names = [model["name"] for model in report["models"] if model["sha256"] == sha256]
-        frame = "×".join(map(str, report["frame"]))
-        for cell in report["cells"]:
-            for name in names:
-                if name in cell["models"]:
-                    where = f"{cell['provider']}, {words.plural(cell['threads'], 'thread')}, {frame}"
-                    yield {"by": f"benchmark ({path.parent.name})", "where": where} | cell | cell["models"][name]
+def _measured(volume: Volume, sha256: str) -> Iterator[dict[str, Any]]:
+    """What `benchmark` and `parity` measured of a file."""
+    for name, read_one in ((BENCHMARK_JSON, _benchmarked), (parity.PARITY_JSON, _compared)):
+        for path in sorted(volume.reports.glob(f"*/{name}")):
+            # a damaged file, or one of another version, says nothing here
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                yield from list(read_one(path, json.loads(path.read_text()), sha256))
 
 
-def _compared(volume: Volume, sha256: str) -> Iterator[dict[str, Any]]:
-    """What `parity` measured of a file."""
-    for path in sorted(volume.reports.glob(f"*/{parity.PARITY_JSON}")):
-        report = json.loads(path.read_text())
-        for model in report["models"]:
-            if model["sha256"] == sha256:
-                latency = {f"{key}_ms": value for key, value in model["latency_ms"].items()}
-                where = f"CPU, 1 thread, {report['split']} pictures of {report['data']}"
-                yield {"by": "parity", "where": where, "batch": 1} | latency
+def _benchmarked(path: Path, report: dict[str, Any], sha256: str) -> Iterator[dict[str, Any]]:
+    names = [model["name"] for model in report["models"] if model["sha256"] == sha256]
+    frame = "×".join(map(str, report["frame"]))
+    for cell in report["cells"]:
+        for name in names:
+            if name in cell["models"]:
+                where = f"{cell['provider']}, {words.plural(cell['threads'], 'thread')}, {frame}"
+                yield {"by": f"benchmark ({path.parent.name})", "where": where} | cell | cell["models"][name]
+
+
+def _compared(path: Path, report: dict[str, Any], sha256: str) -> Iterator[dict[str, Any]]:
+    for model in report["models"]:
+        if model["sha256"] == sha256:
+            latency = {f"{key}_ms": value for key, value in model["latency_ms"].items()}
+            where = f"CPU, 1 thread, {report['split']} pictures of {report['data']}"
+            yield {"by": f"parity ({path.parent.name})", "where": where, "batch": 1} | latency
 
 
 def render(model: Model) -> str:

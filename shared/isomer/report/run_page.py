@@ -41,14 +41,27 @@ class Ran:
     found: tuple[Split, list[dict]] | None
     gates: dict[str, dict[str, Any]]
 
+    @property
+    def framework(self) -> str:
+        return self.config.get("framework") or self.name
+
 
 def read(volume: Volume, name: str) -> Ran:
     """Read a run; one that is not finished, or whose dataset is gone, is no error.
 
     Raises:
-        UserError: there is no such run.
+        UserError: there is no such run, or its files are damaged.
     """
     run = RunFolder(volume.run(name))
+    try:
+        return _read(volume, run)
+    except ValueError as error:
+        raise UserError(
+            f"run {name!r}: a file in {run.path} is damaged ({error}); train it again with --fresh"
+        ) from None
+
+
+def _read(volume: Volume, run: RunFolder) -> Ran:
     config = run.config()
     try:
         dataset = canonical.load(volume.dataset(config["data"])) if config.get("data") else None
@@ -92,8 +105,8 @@ def render(ran: Ran) -> str:
         sections.append(_evaluation(ran, metrics))
     if ran.found:
         split, results = ran.found
-        note = f"What {ran.config['framework']} itself finds on the {split.name} split with the weights that were kept."
-        sections += detections(split, [Detector(ran.config["framework"], results)], note=note)
+        note = f"What {ran.framework} itself finds on the {split.name} split with the weights that were kept."
+        sections += detections(split, [Detector(ran.framework, results)], note=note)
     sections += [*_published(ran), _provenance(ran)]
     about = [ran.config.get(key) for key in ("framework", "model", "data")]
     size = ran.config.get("size")
@@ -124,14 +137,14 @@ def _verdict(ran: Ran) -> Verdict:
 
 
 def _warnings(ran: Ran) -> Iterator[str]:
-    if ran.dataset is None:
+    if ran.dataset is None and ran.config.get("data"):
         yield f"The dataset {ran.config.get('data')} is not in the data volume any more."
-    elif not ran.is_same and ran.state != session.CONVERTED:
+    elif ran.dataset and not ran.is_same and ran.state != session.CONVERTED:
         yield f"The dataset {ran.dataset.name} has changed since the run was trained on it."
 
 
 def _training(ran: Ran) -> Iterator[Section]:
-    names, logs = [(ran.config.get("framework", ran.name), 0)], [ran.log]
+    names, logs = [(ran.framework, 0)], [ran.log]
     charts = [Chart("Training loss", evidence.logged(names, logs, "train", {"loss": False}), "epoch")]
     quality = [
         Series(label, series.x, series.y, place)
@@ -149,10 +162,10 @@ def _training(ran: Ran) -> Iterator[Section]:
 
 
 def _evaluation(ran: Ran, metrics: dict[str, Any]) -> Section:
-    subject = [(ran.config["framework"], 0)]
+    subject = [(ran.framework, 0)]
     classes = ran.dataset.classes if ran.dataset else tuple(metrics["per_class"])
     boxes = Counter({name: value["boxes"] for name, value in metrics["per_class"].items()})
-    row = [Cell(ran.config["framework"], mark=0), *evidence.quality(metrics, 0), metrics["images"], metrics["boxes"]]
+    row = [Cell(ran.framework, mark=0), *evidence.quality(metrics, 0), metrics["images"], metrics["boxes"]]
     blocks = [
         Table(["Weights kept", *evidence.QUALITY, "Pictures", "Boxes"], [row], cards=True),
         Columns(

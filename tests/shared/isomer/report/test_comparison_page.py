@@ -199,6 +199,11 @@ def test_many_classes(volume):
     assert "triangle" in seen
 
 
+def test_a_damaged_run_is_passed_over(full_volume):
+    (full_volume.runs / "toys-torch" / "config.json").write_text('{"data": ')
+    assert [subject.name for subject in collect(full_volume, "toys").subjects] == ["toys-tf", "toys-torch"]
+
+
 def test_unknown_dataset(volume):
     with pytest.raises(UserError, match="Known: toys"):
         collect(volume, "toy")

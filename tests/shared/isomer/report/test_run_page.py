@@ -89,6 +89,26 @@ def test_predictions_of_other_weights_are_not_shown(volume, run):
     assert "gallery-data" not in render(read(volume, "toys-torch"))
 
 
+def test_damaged_files_are_a_sentence(volume, run):
+    (run / "run.json").write_text('{"state": ')
+    with pytest.raises(UserError, match=r"toys-torch.* is damaged"):
+        read(volume, "toys-torch")
+
+
+def test_a_converted_model(volume, run):
+    config = json.loads((run / "config.json").read_text())
+    del config["framework"]
+    files.write_json(run / "config.json", config | {"converted": True})
+    (run / "metrics.jsonl").unlink()
+    record = {"state": "converted", "weights_sha256": "ef" * 32}
+    files.write_json(run / "run.json", record)
+    seen = text(render(read(volume, "toys-torch")))
+    assert "Converted, not trained here" in seen
+    assert "Mistakes" in seen, "the original's own predictions"
+    files.write_json(run / "config.json", {"converted": True, "framework": "onnx", "model": "a.onnx", "data": None})
+    assert "is not in the data volume" not in text(render(read(volume, "toys-torch")))
+
+
 def test_unknown_run(volume, run):
     with pytest.raises(UserError, match="did you mean 'toys-torch'"):
         read(volume, "toys-torhc")
