@@ -36,8 +36,9 @@ class Published:
 
     @property
     def score_threshold(self) -> float:
-        """Above which it reports detections."""
-        return float(self.about["score_threshold"])
+        """Above which it reports detections: what is inside, or where nothing is, what the metadata says."""
+        inside = parts.thresholds(self.model).get(contract.SCORE_THRESHOLD, float(self.about["score_threshold"]))
+        return round(inside, 6)  # float32 has no more, and 0.3 should read so
 
     @property
     def batch(self) -> int | None:
@@ -51,17 +52,17 @@ class Published:
     @property
     def has_score_threshold(self) -> bool:
         """Whether there is one inside that can be changed; a graph of its own may have none."""
-        return contract.SCORE_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}
+        return contract.SCORE_THRESHOLD in parts.thresholds(self.model)
 
     def reporting_above(self, score: float) -> onnx.ModelProto:
         """The model with another score threshold; as it is where it has none of its own to change."""
         if not self.has_score_threshold:
             return self.model
-        own = Thresholds(score=score, max_detections=int(self.about["max_detections"]))
-        # a model with its own NMS has no overlap to set
-        if contract.IOU_THRESHOLD in {tensor.name for tensor in self.model.graph.initializer}:
-            own = replace(own, iou=float(self.about["iou_threshold"]))
-        return parts.with_thresholds(self.model, own)
+        own = parts.thresholds(self.model)
+        most = int(own.get(contract.MAX_DETECTIONS, Thresholds.max_detections))
+        # a model with its own NMS has no overlap to keep
+        kept = Thresholds(score, own.get(contract.IOU_THRESHOLD, Thresholds.iou), most)
+        return parts.with_thresholds(self.model, kept)
 
 
 def read(path: Path) -> Published:

@@ -75,7 +75,8 @@ def check(model: onnx.ModelProto, sealed: bool = True) -> list[Finding]:
     """Everything in the file that is not as the contract says; empty when it is met.
 
     Args:
-        sealed: that the file was changed after the gate saw it counts too; such a one may still do what it says.
+        sealed: that the file was changed after the gate saw it counts too, if only in a threshold; such a one may
+            still be fed and read.
     """
     return [
         *_versions(model),
@@ -85,7 +86,7 @@ def check(model: onnx.ModelProto, sealed: bool = True) -> list[Finding]:
         *_training(model),
         *_metadata(model),
         *_names_inside(model),
-        *(_seal(model) if sealed else ()),
+        *((*_thresholds(model), *_seal(model)) if sealed else ()),
         *_checker(model),
     ]
 
@@ -248,15 +249,16 @@ def _names_inside(model: onnx.ModelProto) -> Iterator[Finding]:
     missing = [name for name in THRESHOLDS if name not in constants]
     if missing:
         yield Finding("initializers", f"without {', '.join(missing)}, or unused", "an optimiser folded or renamed them")
-    yield from _thresholds(model)
     if not has_raw(model):
         yield Finding("tensors", "without raw_boxes and raw_scores", "an optimiser folded or renamed them")
 
 
 def _thresholds(model: onnx.ModelProto) -> Iterator[Finding]:
     """The thresholds inside must be those that the metadata names."""
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     said = metadata(model)
+    if "core_sha256" not in said:
+        return
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for name in THRESHOLDS:
         if name not in tensors or not said.get(name) or tensors[name].data_location == TensorProto.EXTERNAL:
             continue

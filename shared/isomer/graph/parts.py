@@ -68,6 +68,12 @@ def has_thresholds(model: onnx.ModelProto) -> bool:
     return {THRESHOLDS[0], THRESHOLDS[2]} <= {tensor.name for tensor in model.graph.initializer}
 
 
+def thresholds(model: onnx.ModelProto) -> dict[str, float]:
+    """Those of the contract's three initializers that the model has, and their values."""
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    return {name: numpy_helper.to_array(tensors[name]).item() for name in THRESHOLDS if name in tensors}
+
+
 def with_thresholds(model: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
     """A copy with other thresholds, of those of the contract's three initializers that the model has."""
     copy = onnx.ModelProto()

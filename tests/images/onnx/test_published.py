@@ -61,7 +61,8 @@ def test_a_lower_threshold_is_no_reason_to_refuse(volume, capsys):
     published.find(volume, ("pets-one",))
     assert capsys.readouterr().out == ""
     changed(path, lower)
-    published.find(volume, ("pets-one",))
+    (model,) = published.find(volume, ("pets-one",))
+    assert model.score_threshold == pytest.approx(0.05)
     assert "pets-one was changed after the gate saw it" in capsys.readouterr().out
 
 
