@@ -71,7 +71,8 @@ def has_thresholds(model: onnx.ModelProto) -> bool:
 def thresholds(model: onnx.ModelProto) -> dict[str, float]:
     """Those of the contract's three initializers that the model has, and their values."""
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    return {name: numpy_helper.to_array(tensors[name]).item() for name in THRESHOLDS if name in tensors}
+    values = {name: numpy_helper.to_array(tensors[name]) for name in THRESHOLDS if name in tensors}
+    return {name: value.item() for name, value in values.items() if value.size == 1}
 
 
 def with_thresholds(model: onnx.ModelProto, thresholds: Thresholds) -> onnx.ModelProto:
