@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -105,8 +106,11 @@ def _children(pid: int) -> list[int]:
 
 
 def _wait(condition, process) -> None:
+    """Until something is so; a training that does not come so far is ended."""
     end = time.monotonic() + SECONDS
     while not condition():
-        assert process.poll() is None, process.communicate()[0]
-        assert time.monotonic() < end, f"nothing in {SECONDS:g} s"
+        if process.poll() is not None or time.monotonic() > end:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            pytest.fail(f"ended, or did nothing in {SECONDS:g} s: {process.communicate()[0]}")
         time.sleep(0.02)
