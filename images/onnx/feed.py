@@ -102,4 +102,9 @@ def name_of(word: str) -> str:
     else:
         path = Path(word).resolve()
         word = path.name if path.is_dir() else path.stem
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip(".-_") or "source"
+    return plain(word) or "source"
+
+
+def plain(word: str) -> str:
+    """A word as it may be in a folder's name."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", word).strip(".-_")

@@ -43,10 +43,9 @@ def main() -> None:
         threads=options.threads,
     )
     source = feeds.open_feed(options.source)
-    names = "-".join(model.name.replace("/", "-") for model in models)
+    names = "-".join(feeds.plain(model.name) for model in models)
     folder = volume.predictions / check_name("--name", options.name or f"{names}-{feeds.name_of(options.source)}")
     with contextlib.ExitStack() as stack:
-        stack.enter_context(contextlib.closing(source))
         window = stack.enter_context(contextlib.closing(Window(f"{names}: {source.name}"))) if options.show else None
         temporary = stack.enter_context(files.replacing_folder(folder))
         output = Output(temporary, source, models, formats, options.crops)
@@ -97,7 +96,9 @@ class Look:
         except SystemExit as asked:  # SIGTERM
             self.ended = asked.code
         finally:
-            self._ahead.stop()
+            # a reader that still waits for its source must not lose it
+            if self._ahead.stop():
+                self._source.close()
         behind.finish()
         self._meter.stop()
         if not self._meter.frames:

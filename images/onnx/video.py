@@ -18,6 +18,7 @@ from isomer.errors import UserError
 
 SILENCE_SECONDS = 10.0  # that an address may take to answer, and between two packets
 USUAL_RATE = 30.0  # frames a second, where nothing says how many there are
+HIDDEN_FRAMES = 3  # that a whole file may hold besides those it shows, before its beginning, say
 # Recorders write the index of these last
 INDEXED = (".mp4", ".m4v", ".mov", ".3gp")
 
@@ -103,7 +104,8 @@ class Video:
                 last = seconds - first
                 yield Frame(index, self.name, _upright(frame), last)
                 index += 1
-        if damaged:
+        # who joins a stream must wait for its next whole picture
+        if damaged and not self.live:
             self.problems.append(f"{self.name}: {damaged} packets could not be decoded, their frames are missing")
         self._ended(index, last)
 
@@ -112,7 +114,7 @@ class Video:
         if self.live:
             return
         expected = self._stream.frames
-        if expected and frames < expected:
+        if expected and frames < expected - max(HIDDEN_FRAMES, expected // 100):
             self.problems.append(f"{self.name} ends after {frames} of {expected} frames")
         elif not expected and self.seconds and last + 1 / self.rate < self.seconds - max(0.5, 5 / self.rate):
             self.problems.append(f"{self.name} ends after {last:.1f} of {self.seconds:.1f} seconds")
