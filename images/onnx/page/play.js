@@ -203,8 +203,9 @@ async function start() {
   slider.value = models[0].threshold;
   at("at").value = Number(slider.value).toFixed(2);
   addClasses([...new Set(models.flatMap(({ classes }) => classes))]);
-  // without isolation there is no memory that threads could share
-  const threads = crossOriginIsolated ? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / models.length))) : 1;
+  // Without isolation there is no memory that threads could share. More than half of the processors would wait for each
+  // other, and for the page.
+  const threads = crossOriginIsolated ? Math.max(1, Math.min(4, Math.floor(navigator.hardwareConcurrency / 2 / models.length))) : 1;
   await Promise.all(models.map(async (about, number) => {
     const side = new Side(new Model(about, `var(--c${number % PALETTE})`), at("panels"));
     side.say("loading …");

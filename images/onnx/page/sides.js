@@ -40,6 +40,7 @@ export class Side {
     if (this.size[0] !== width || this.size[1] !== height) {
       [this.canvas.width, this.canvas.height] = this.size = [width, height];
       this.#overlay.setAttribute("viewBox", `0 0 ${width} ${height}`);
+      this.#seen.style.setProperty("--aspect", width / height);
     }
     this.context.drawImage(frame, 0, 0, width, height);
     this.#seen.hidden = false;

@@ -72,3 +72,18 @@ class Bench:
 def bench(exported, tmp_path, monkeypatch):
     shutil.copytree(exported, tmp_path / "volume")
     return Bench(tmp_path / "volume", monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def published_anew(exported):
+    """Publishes the sound run into a data volume with some flags of assemble, for tests that share what comes of it."""
+
+    def publish(root, *flags):
+        shutil.copytree(exported, root, dirs_exist_ok=True)
+        with pytest.MonkeyPatch.context() as patch:
+            bench = Bench(root, patch)
+            bench.assemble(*flags)
+            bench.gate()
+        return bench.published
+
+    return publish
