@@ -11,6 +11,7 @@ from isomer.report.blocks import Cell, Chart, Series, Table
 from isomer.report.gallery import css_colour
 
 MOST_CLASSES = 40  # rows of a table by class
+MOST_POINTS = 2000  # of a curve: a screen shows no more
 MOST_CONFUSIONS = 12  # rows of the table of classes taken for others
 SIZE_WORDS = {"small": "below 32² pixels", "medium": "32² to 96²", "large": "from 96²"}
 # What run.json and config.json hold besides: shown elsewhere on a page, or of no use to a reader.
@@ -85,7 +86,9 @@ def logged(subjects: Subjects, logs: Sequence[list[dict[str, Any]]], split: str,
         for key, dash in keys.items():
             points = [(line["epoch"], line[key]) for line in lines if line.get(key) is not None]
             if points:
-                x, values = zip(*points, strict=True)
+                # the last one too, wherever the steps fall
+                thinned = points[:: -(-len(points) // MOST_POINTS)]
+                x, values = zip(*thinned, *(points[-1:] if thinned[-1] != points[-1] else ()), strict=True)
                 series.append(Series(label if len(keys) == 1 else f"{label} {key}", x, values, colour, dash))
     return series
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,14 @@ def text(html: str) -> str:
     """What a reader sees of a page, in one line; the pictures are drawn by the browser."""
     body = re.sub(r"<(script|style|title).*?</\1>", "", html[html.index("<body>") :], flags=re.DOTALL)
     return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+def charts(html: str) -> dict[str, dict]:
+    """The page's charts by their titles."""
+    found = [json.loads(unescape(value)) for value in re.findall(r'data-chart="([^"]*)"', html)]
+    return {chart["title"]: chart for chart in found}
+
+
+def gallery(html: str) -> dict:
+    """What the page knows of its pictures."""
+    return json.loads(re.search(r'id="gallery-data">(.*?)</script>', html)[1])

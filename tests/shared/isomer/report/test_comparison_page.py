@@ -3,10 +3,9 @@
 import json
 import re
 import shutil
-from html import unescape
 
 import pytest
-from made_up import add_run, compare, text
+from made_up import add_run, charts, compare, gallery, text
 from PIL import Image
 
 from isomer import files, mistakes, parity
@@ -26,17 +25,6 @@ def page(volume) -> str:
 
 def judge(collected):
     return [mistakes.judge(collected.split, detector.results) for detector in collected.detectors]
-
-
-def charts(html: str) -> dict[str, dict]:
-    """The page's charts by their titles."""
-    found = [json.loads(unescape(value)) for value in re.findall(r'data-chart="([^"]*)"', html)]
-    return {chart["title"]: chart for chart in found}
-
-
-def gallery(html: str) -> dict:
-    """What the page knows of its pictures."""
-    return json.loads(re.search(r'id="gallery-data">(.*?)</script>', html)[1])
 
 
 def test_figures_are_those_of_the_comparison(full_volume):

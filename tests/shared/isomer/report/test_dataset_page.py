@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import re
 
 import numpy as np
 import pytest
-from made_up import text
+from made_up import gallery, text
 from PIL import Image
 
 from isomer.dataset import canonical
@@ -27,11 +26,6 @@ def page(volume) -> str:
     splits = [dataset.split(name) for name in canonical.SPLITS]
     findings = check(examine_dataset(dataset, size=160, deep=False))
     return render(dataset, splits, statistics(splits), findings)
-
-
-def gallery(html: str) -> dict:
-    """What the page knows of its pictures."""
-    return json.loads(re.search(r'id="gallery-data">(.*?)</script>', html)[1])
 
 
 def split(*pictures: tuple[Box, ...], name: str = "train", classes: tuple[str, ...] = ("cat", "dog")) -> Split:

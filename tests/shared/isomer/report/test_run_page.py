@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
-from html import unescape
 
 import pytest
-from made_up import add_run, text
+from made_up import add_run, charts, gallery, text
 
 from isomer import files
 from isomer.errors import UserError
@@ -19,12 +17,6 @@ from isomer.report.run_page import read, render
 def run(volume):
     add_run(volume, "torch", noise=2)
     return volume.runs / "toys-torch"
-
-
-def charts(html: str) -> dict[str, dict]:
-    """The page's charts by their titles."""
-    found = [json.loads(unescape(value)) for value in re.findall(r'data-chart="([^"]*)"', html)]
-    return {chart["title"]: chart for chart in found}
 
 
 def test_a_finished_run(volume, run):
@@ -43,9 +35,16 @@ def test_a_finished_run(volume, run):
         assert f"{record['metrics'][key]:.3f}" in seen
     assert "Trained" in seen
     assert "ababababab" in seen, "where it comes from"
-    pictures = json.loads(re.search(r'id="gallery-data">(.*?)</script>', html)[1])
-    assert len(pictures["detectors"]) == 1
+    assert len(gallery(html)["detectors"]) == 1
     assert "toys-torch" in seen[seen.index("What was exported") :]
+
+
+def test_of_a_long_training_not_every_step_is_drawn(volume, run):
+    lines = [{"step": step, "epoch": step / 100, "split": "train", "loss": 1 / step} for step in range(1, 30_001)]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (series,) = charts(render(read(volume, "toys-torch")))["Training loss"]["series"]
+    assert 1000 < len(series["x"]) <= 2001
+    assert (series["x"][0], series["x"][-1]) == (0.01, 300)
 
 
 @pytest.mark.parametrize(
