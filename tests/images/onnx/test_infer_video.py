@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -22,8 +23,9 @@ import pytest
 from conftest import Bench
 from PIL import Image
 from recording import Recording
+from video import Video
 
-from isomer.errors import EXIT_INTERRUPTED, CheckFailed, UserError
+from isomer.errors import EXIT_INTERRUPTED, EXIT_TERMINATED, CheckFailed, UserError
 from isomer.native import Detections
 
 RATE, WIDTH, HEIGHT = 25, 160, 120
@@ -97,6 +99,22 @@ def test_every_frame_comes_out_at_its_time(run, tmp_path, suffix):
     assert [row["frame"] for row in rows] == list(range(60))
     assert [row["seconds"] for row in rows] == pytest.approx([number / RATE for number in range(60)], abs=2e-3)
     assert rows[0]["detections"] and found(folder)["summary"]["problems"] == []
+
+
+def test_frames_are_turned_as_the_phone_was_held(tmp_path):
+    recording = Recording(tmp_path / "flat.mp4", RATE)
+    picture = Image.new("RGB", (64, 32))
+    picture.paste((255, 0, 0), (0, 0, 16, 16))
+    recording.add(picture, 0)
+    recording.close()
+    data = bytearray((tmp_path / "flat.mp4").read_bytes())
+    # the track's matrix, ISO/IEC 14496-12: shown turned by 90 degrees clockwise
+    place = data.index(b"tkhd") + 4 + 40
+    data[place : place + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 32 << 16, 0, 1 << 30)
+    (tmp_path / "turned.mp4").write_bytes(data)
+    (frame,) = Video(str(tmp_path / "turned.mp4"), "turned.mp4")
+    assert frame.pixels.shape == (64, 32, 3)
+    assert frame.pixels[4, 28, 0] > 200 and frame.pixels[4, 4, 0] < 60
 
 
 def test_a_video_of_odd_size_and_of_uneven_time(tmp_path):
@@ -234,7 +252,8 @@ def test_a_live_stream_has_every_frame_that_there_is_time_for(run, volume, site)
     assert [row["seconds"] for row in frames] == sorted(row["seconds"] for row in frames)
 
 
-def test_interrupted_streams_are_whole(volume, site, scripts):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, EXIT_INTERRUPTED), (signal.SIGTERM, EXIT_TERMINATED)])
+def test_interrupted_streams_are_whole(volume, site, scripts, number, code):
     site.frames = 100_000
     words = ["--model", "toy-run", "--source", f"{site.address}/live", "--name", "live"]
     environment = {**os.environ, "ISOMER_DATA": str(volume)}
@@ -245,8 +264,8 @@ def test_interrupted_streams_are_whole(volume, site, scripts):
         time.sleep(0.1)
     time.sleep(2)
     assert not (volume / "predictions" / "live").exists()
-    child.send_signal(signal.SIGINT)
-    assert child.wait(20) == EXIT_INTERRUPTED
+    child.send_signal(number)
+    assert child.wait(20) == code
     report = found(volume / "predictions" / "live")
     (video,) = (volume / "predictions" / "live").glob("*.mp4")
     assert counted(video)[0] == len(report["frames"]) > 0 and report["summary"]["interrupted"]
