@@ -19,8 +19,6 @@ from typing import IO, Any, Protocol
 from detector import Detector
 
 from isomer import native
-from isomer.errors import known
-from isomer.flags import FOUND_FORMATS
 from isomer.native import Detections
 
 JSON_FILE, COCO_FILE, CSV_FILE = "detections.json", "coco.json", "detections.csv"
@@ -52,19 +50,6 @@ class Writer(Protocol):
     def add(self, seen: Seen) -> None: ...
 
     def close(self, summary: dict[str, Any]) -> None: ...
-
-
-def parse_formats(words: str) -> list[str]:
-    """`--format`: names with commas.
-
-    Raises:
-        UserError: one is not known.
-    """
-    names = list(dict.fromkeys(word.strip().lower() for word in words.split(",")))
-    for name in names:
-        if name not in FOUND_FORMATS:
-            raise known("--format", name, FOUND_FORMATS)
-    return names
 
 
 def writers(formats: Sequence[str], folder: Path, models: Sequence[Detector]) -> list[Writer]:

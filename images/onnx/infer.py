@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 
 import detector
 import feed as feeds
-import found
 import numpy as np
 import published
 from detector import Detector
@@ -22,18 +21,20 @@ from found import Seen
 from meter import Meter
 from output import Output
 from overlap import Ahead, Behind
+from PIL import Image
 from video import Frame
 from window import Window
 
 from isomer import files, progress
-from isomer.errors import EXIT_INTERRUPTED, CheckFailed, UserError, run_main
-from isomer.flags import Infer, parse
+from isomer.errors import EXIT_INTERRUPTED, CheckFailed, UserError, chosen, run_main
+from isomer.flags import FOUND_FORMATS, Infer, parse
+from isomer.native import Detections
 from isomer.volume import Volume, check_name
 
 
 def main() -> None:
     options = parse(Infer, prog="infer")
-    formats = found.parse_formats(options.format)
+    formats = chosen("--format", options.format, FOUND_FORMATS)
     volume = Volume.from_environment()
     models = detector.load(
         published.find(volume, options.model),
@@ -127,7 +128,7 @@ class Look:
         by_model = [self._meter.time(number, model, pictures) for number, model in enumerate(self._models)]
         return [self._seen(frame, found) for frame, *found in zip(frames, *by_model, strict=True)]
 
-    def _seen(self, frame: Frame, found) -> Seen:
+    def _seen(self, frame: Frame, found: list[Detections]) -> Seen:
         height, width = frame.pixels.shape[:2]
         numbers = tuple(
             None if following is None else following.numbers(one, width, height)
@@ -140,7 +141,7 @@ class Look:
             self.unread.append(frame.problem or frame.name)
             progress.say(f"left out: {self.unread[-1]}")
 
-    def _show(self, image) -> bool:
+    def _show(self, image: Image.Image) -> bool:
         is_open = self._window.show(image)
         return is_open and (self._source.is_video or self._window.wait())
 

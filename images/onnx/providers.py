@@ -21,7 +21,7 @@ import operators
 from session import CPU, ERRORS, run
 
 from isomer import contract
-from isomer.errors import UserError, known
+from isomer.errors import UserError, chosen
 from isomer.graph.parts import RAW, has_raw, with_raw_outputs
 
 # `use_tf32`: with it a GPU keeps three digits of ten
@@ -69,11 +69,7 @@ def parse(words: str) -> list[str]:
     Raises:
         UserError: one is not known.
     """
-    names = list(dict.fromkeys(word.strip().lower() for word in words.split(",")))
-    for name in names:
-        if name not in PROVIDERS:
-            raise known("--providers", name, PROVIDERS)
-    return names
+    return chosen("--providers", words, PROVIDERS)
 
 
 def compare(model: onnx.ModelProto, names: Iterable[str], pictures: list[np.ndarray]) -> Iterator[Ran]:

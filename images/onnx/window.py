@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from PIL import Image
 
@@ -72,7 +73,7 @@ class Window:
         scale = min(1.0, 0.9 * width / size[0], 0.9 * height / size[1])
         return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
 
-    def _ends(self, event) -> bool:
+    def _ends(self, event: Any) -> bool:
         keys = (self._pygame.K_q, self._pygame.K_ESCAPE)
         return event.type == self._pygame.QUIT or (event.type == self._pygame.KEYDOWN and event.key in keys)
 

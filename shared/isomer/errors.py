@@ -50,6 +50,19 @@ def known(what: str, value: str, choices: Iterable[str]) -> UserError:
     return UserError(f"{unknown(what, value, choices)} Known: {', '.join(choices) or 'none yet'}")
 
 
+def chosen(flag: str, words: str, choices: Iterable[str]) -> list[str]:
+    """The names that a flag gives with commas, each once.
+
+    Raises:
+        UserError: one is not known.
+    """
+    names = list(dict.fromkeys(word.strip().lower() for word in words.split(",")))
+    for name in names:
+        if name not in choices:
+            raise known(flag, name, choices)
+    return names
+
+
 def run_main(main: Callable[[], None]) -> NoReturn:
     """Run a script's main function and leave with the right exit code.
 
