@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 IDS = {"ISOMER_UID": "1", "ISOMER_GID": "1"}
+MACHINE = {"ISOMER_CAMERA": "/dev/video0", "ISOMER_CAMERA_GROUP": "44", "ISOMER_HOSTNAME": "here"}
 
 
 def images(root: Path) -> list[str]:
@@ -101,11 +102,12 @@ def test_compose_accepts_the_files(root):
         subprocess.run(["docker", "compose", "version"], capture_output=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("no docker compose here")
-    for files in (["-f", "compose.yaml"], ["-f", "compose.yaml", "-f", "compose.gpu.yaml"]):
+    for added in ((), ("compose.gpu.yaml",), ("compose.camera.yaml", "compose.screen.yaml")):
+        files = [word for name in ("compose.yaml", *added) for word in ("-f", name)]
         done = subprocess.run(
             ["docker", "compose", *files, "config", "--format", "json"],
             cwd=root,
-            env={**os.environ, **IDS},
+            env={**os.environ, **IDS, **MACHINE},
             capture_output=True,
             text=True,
             check=True,
