@@ -15,7 +15,7 @@ export class Model {
       data.problem === undefined ? resolve(data) : reject(new Error(data.problem));
     });
     this.#worker.addEventListener("error", (event) => {
-      this.#waiting.forEach(({ reject }) => reject(new Error(event.message || "its worker does not start")));
+      this.#waiting.forEach(({ reject }) => reject(new Error(event.message || "its worker does not start, which a newer browser may mend")));
       this.#waiting.clear();
     });
   }

@@ -211,7 +211,7 @@ async function start() {
     side.say("loading …");
     try {
       await side.model.open(threads);
-      side.say(about.lowest > slider.min ? `ready; finds nothing below ${about.lowest} by itself` : "ready");
+      side.say("ready");
       sides.push(side);
     } catch (error) {
       side.say(cure(about, error));

@@ -12,10 +12,13 @@ export class Side {
   constructor(model, place) {
     this.model = model;
     const { about } = model;
+    const facts = [about.architecture ?? about.framework, `input ${about.size}`, about.precision, `${(about.bytes / 1e6).toFixed(1)} MB`];
+    // a model with an NMS of its own has a threshold of its own
+    if (about.lowest === about.threshold) facts.push(`reports nothing below ${about.lowest}`);
     this.element = make("section", { className: "side" });
     this.element.append(
       make("h2", {}, make("span", { className: "mark", style: `background: ${model.color}` }), about.name),
-      make("p", { className: "about" }, [about.architecture ?? about.framework, `input ${about.size}`, about.precision, `${(about.bytes / 1e6).toFixed(1)} MB`].join(" · ")),
+      make("p", { className: "about" }, facts.join(" · ")),
     );
     this.#seen = make("div", { className: "seen", hidden: true }, (this.canvas = make("canvas")), (this.#overlay = document.createElementNS(SVG, "svg")));
     this.#overlay.setAttribute("preserveAspectRatio", "none");
@@ -66,7 +69,7 @@ export class Side {
     const area = ({ box: [top, left, bottom, right] }) => (bottom - top) * (right - left);
     const text = Math.max(11, Math.min(width, height) / 26);
     this.#overlay.replaceChildren(
-      ...shown.toSorted((a, b) => area(b) - area(a)).map(({ box: [top, left, bottom, right], name, score }) => {
+      ...[...shown].sort((a, b) => area(b) - area(a)).map(({ box: [top, left, bottom, right], name, score }) => {
         const group = document.createElementNS(SVG, "g");
         group.setAttribute("class", "frame");
         group.style.setProperty("--c", colorOf(name));

@@ -8,6 +8,7 @@
     build(image)             make it anew as far as something changed
     describe(image)          what there is of it, in words
     is_ready(image, device)  whether it is there and fits
+    web(image)               the folder, as a step sees it, of what browsers run models with; fetched if it must be
     IN_BACKGROUND            whether prepare may go on while another step runs
     LISTEN                   the address that a step with a port listens on
     run(step)                run a step to its end in a prepared environment, and give its exit code

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import av
 import numpy as np
 import onnx
 import onnxruntime
@@ -211,6 +212,25 @@ def test_the_webcam_is_followed_by_each_model_at_its_own_pace(camera_browser, se
     assert tab.complaints() == []
     asked = [url.removeprefix("blob:") for url in tab.requests()]
     assert asked and all(url.startswith(address) for url in asked)
+    tab.close()
+
+
+def test_a_video_is_played_and_one_that_is_none_is_named(browser, serve, models, tmp_path):
+    with av.open(tmp_path / "film.webm", "w") as film:
+        stream = film.add_stream("libvpx", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for grey in range(0, 200, 20):
+            film.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8))))
+        film.mux(stream.encode())
+    (tmp_path / "broken.webm").write_bytes(b"no video")
+    tab = opened(browser, serve(models[0]))
+    choose(tab, [tmp_path / "broken.webm"])
+    tab.wait("problem.textContent")
+    assert tab.run("problem.textContent") == "broken.webm is no video that this browser can play."
+    choose(tab, [tmp_path / "film.webm"])
+    shown(tab, 64, 48)
+    tab.wait("sides[0].rate > 0")
+    assert tab.run("problem.hidden")
     tab.close()
 
 
