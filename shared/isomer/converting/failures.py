@@ -32,12 +32,14 @@ class Failure:
         cause: what is wrong.
         cure: what to do, as far as it is the user who can do it.
         climbs: another opset may help, whatever the message says.
+        says: messages of this kind as the tool writes them, for docs/when-it-goes-wrong.md.
     """
 
     pattern: str
     cause: str
     cure: str
     climbs: bool = False
+    says: tuple[str, ...] = ()
 
     def match(self, message: str) -> re.Match[str] | None:
         return re.search(self.pattern, " ".join(message.split()), re.IGNORECASE)

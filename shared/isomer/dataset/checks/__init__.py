@@ -1,29 +1,22 @@
 """The doctor of data: what is wrong with a labelled source or a dataset, where, and what to do about it.
 
-findings.py has every code; each other module checks one matter and yields findings. subject.py reads what is checked.
+findings.py has every code, and needs the standard library alone, so that the host can read it; each other module checks
+one matter and yields findings. subject.py reads what is checked. `check` is loaded when it is asked for.
 """
 
 from __future__ import annotations
 
-from isomer.dataset.checks import boxes, classes, label_maps, pictures, records, splits
-from isomer.dataset.checks.findings import Findings
-from isomer.dataset.checks.locate import Locator
-from isomer.dataset.checks.subject import Subject
+from typing import TYPE_CHECKING, Any
 
-CHECKS = (records, pictures, boxes, classes, label_maps, splits)
+if TYPE_CHECKING:
+    from isomer.dataset.checks.examination import check
+
+__all__ = ["check"]
 
 
-def check(subject: Subject) -> Findings:
-    """Everything there is to say about a subject."""
-    found = [finding for module in CHECKS for finding in module.check(subject)]
-    locator = Locator(subject.tree)
-    for finding in found:
-        if finding.box is not None:
-            entry, box = subject.box(finding.box)
-            size = subject.size_of(int(subject.boxes.entry[finding.box]))
-            last = finding.code in ("box-duplicate", "box-two-classes")
-            finding.line, record = locator.find(entry.note, box, size, last=last)
-            finding.record = record or finding.record
-        elif finding.record and not finding.line:
-            finding.line = locator.find_row(finding.file, finding.record)
-    return Findings(subject.looked_at(), found)
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from isomer.dataset.checks import examination
+
+    return getattr(examination, name)
