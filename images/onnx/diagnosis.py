@@ -101,6 +101,13 @@ def _other_inputs(model: onnx.ModelProto, core: Core, pixels: np.ndarray) -> Ite
             f"the normalisation is {what}: mean or std in core.json are wrong",
             lambda mean=mean, std=std: raw_of(_normalised(model, mean, std), pixels),
         )
+    exchanged = _normalised(model, core.mean[::-1], core.std[::-1])
+    is_exchanged = all(_weights(model, name) == _weights(exchanged, name) for name in (head.MEAN, head.STD))
+    others = "in the order of BGR" if is_exchanged else "others"
+    yield (
+        f"the normalisation is core.json's: the head's mean and std are {others}",
+        lambda: raw_of(_normalised(model, core.mean, core.std), pixels),
+    )
     if len(pixels) > 1:
         yield (
             "the pictures go through one by one: the batch leaks (batch normalisation in training mode?)",
@@ -219,6 +226,11 @@ def _normalised(model: onnx.ModelProto, mean: tuple, std: tuple) -> onnx.ModelPr
         if values is not None:
             tensor.CopyFrom(numpy_helper.from_array(np.array(values, np.float32).reshape(tensor.dims), tensor.name))
     return copy
+
+
+def _weights(model: onnx.ModelProto, name: str) -> list[float] | None:
+    found = (numpy_helper.to_array(tensor) for tensor in model.graph.initializer if tensor.name == name)
+    return next((values.ravel().tolist() for values in found), None)
 
 
 def _resized(pixels: np.ndarray, core: Core, method: Image.Resampling) -> np.ndarray:

@@ -129,8 +129,8 @@ CENTRES = np.array([[0.5, 0, -1, 0], [0, 0.5, 0, -1], [0.5, 0, 1, 0], [0, 0.5, 0
     ("change", "cause"),
     [
         (sides_exchanged, "height and width are exchanged"),
-        (mean_of_bgr, "mean and std in the order of BGR|order"),
-        (mean_left_out, "normalisation"),
+        (mean_of_bgr, "mean and std are in the order of BGR"),
+        (mean_left_out, "mean and std are others"),
         (overlap_of_another, "iou_threshold is 0.8 where the metadata says 0.5"),
         (score_of_another, "score_threshold"),
         (fewer_detections, "max_detections"),
