@@ -120,3 +120,12 @@ def words_of(node: ast.AST) -> str:
         parts = [part.value if isinstance(part, ast.Constant) else "…" for part in node.values]
         return "".join(parts)
     return node.value if isinstance(node, ast.Constant) else "…"
+
+
+def test_the_newcomers_path_is_at_most_six_commands():
+    text = (ROOT / "docs" / "guide.md").read_text()
+    heading, paths = re.search(
+        r"^## Boxes on a picture of yours, in (\d) commands\n(.*?)\n## ", text, re.M | re.S
+    ).groups()
+    counts = [len(block.strip().splitlines()) for _, block in guides.FENCE.findall(paths)]
+    assert counts == [int(heading), 6]

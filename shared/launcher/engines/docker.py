@@ -174,7 +174,7 @@ def command(step: Step, name: str) -> Command:
     if step.tests:
         env["ISOMER_SCRIPTS"] = str(INSIDE / "images" / step.image)
         options += ["--workdir", str(INSIDE)]
-        for item in ("tests", "pyproject.toml"):
+        for item in ("tests", "docs", "pyproject.toml"):
             options += ["--volume", f"{project.ROOT / item}:{INSIDE / item}:ro"]
     for key, value in env.items():
         options += ["--env", f"{key}={value}"]
