@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import operators
-from session import CPU, ERRORS, run
+from session import CPU, CUDA, ERRORS, load_cuda, run, sees_gpu
 
 from isomer import contract
 from isomer.errors import UserError, chosen
@@ -27,10 +27,11 @@ from isomer.graph.parts import RAW, has_raw, with_raw_outputs
 # `use_tf32`: with it a GPU keeps three digits of ten
 PROVIDERS: dict[str, tuple[str, dict[str, Any]]] = {
     "cpu": (CPU, {}),
-    "cuda": ("CUDAExecutionProvider", {"use_tf32": 0}),
+    "cuda": (CUDA, {"use_tf32": 0}),
     "tensorrt": ("TensorrtExecutionProvider", {}),
     "openvino": ("OpenVINOExecutionProvider", {}),
 }
+OF_NVIDIA = ("cuda", "tensorrt")
 TIMED = 20  # runs
 WARM_UP = 3
 
@@ -102,6 +103,8 @@ def absent(data: bytes, name: str) -> str | None:
         return (
             f"this ONNX Runtime {onnxruntime.__version__} was built without {provider} (it has {', '.join(available)})"
         )
+    if name in OF_NVIDIA and not sees_gpu():
+        return f"{provider}: the NVIDIA driver shows no GPU here (see doctor)"
     try:
         session = open_on(data, name)
     except ERRORS as error:
@@ -130,6 +133,8 @@ def open_on(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile / "profile")
+    if name in OF_NVIDIA:
+        load_cuda()
     wanted = [PROVIDERS[name], PROVIDERS["cpu"]] if name != "cpu" else [PROVIDERS["cpu"]]
     return onnxruntime.InferenceSession(data, options, providers=wanted)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -38,7 +41,8 @@ def open_session(
     if isinstance(model, onnx.ModelProto):
         model = model.SerializeToString()
     wanted = [CPU]
-    if device == "gpu" or (device == "auto" and CUDA in onnxruntime.get_available_providers()):
+    if device == "gpu" or (device == "auto" and sees_gpu()):
+        load_cuda()
         wanted = [CUDA, CPU]
     try:
         session = onnxruntime.InferenceSession(model, options, providers=wanted)
@@ -49,6 +53,26 @@ def open_session(
     if device == "gpu" and CUDA not in session.get_providers():
         raise UserError("ONNX Runtime finds no GPU (or not the CUDA libraries for it): use --device cpu, or see doctor")
     return session
+
+
+@functools.cache
+def sees_gpu() -> bool:
+    """Whether ONNX Runtime is built for NVIDIA's GPUs and the driver shows one: it complains in pages where none is."""
+    if CUDA not in onnxruntime.get_available_providers():
+        return False
+    count = ctypes.c_int(0)
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+
+
+@functools.cache
+def load_cuda() -> None:
+    """Load CUDA's and cuDNN's libraries from the environment's packages, where no loader looks for them."""
+    if CUDA in onnxruntime.get_available_providers():
+        onnxruntime.preload_dlls()
 
 
 def run(session: onnxruntime.InferenceSession, **inputs: np.ndarray) -> list[np.ndarray]:
