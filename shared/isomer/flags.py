@@ -60,7 +60,8 @@ def flag(
     """A dataclass field that is a flag.
 
     Args:
-        least, most: inclusive.
+        least: the smallest value that is allowed.
+        most: the largest.
         repeatable: makes a tuple of all that is given.
         output: the path is written, not read.
         among: a path that is read with what lies beside it.
@@ -486,9 +487,7 @@ class Evaluate(Device):
         ./inv evaluate --model coco-ssd --data street --map "motorbike=motorcycle,man=person" --threshold 0.5
     """
 
-    model: tuple[str, ...] = required(
-        "published model or ONNX file, repeatable", repeatable=True, name_or_path=True
-    )
+    model: tuple[str, ...] = required("published model or ONNX file, repeatable", repeatable=True, name_or_path=True)
     data: str = required("dataset in the data volume")
     split: str = flag("test", "pictures of the dataset that are measured on", choices=SPLITS)
     map: str | None = flag(None, "classes of the model that are the dataset's, theirs=ours with commas")

@@ -16,8 +16,8 @@ from launcher.verbs import Parsed
 
 
 def locked() -> list[Path]:
-    """The files to compile: the host's, uv's, and each image's; what others only include has no lock of its own."""
-    found = [project.ROOT / "requirements.in", project.IMAGES / "uv.in"]
+    """The files to compile: the host's, uv's, the site's, each image's; what others only include has no lock itself."""
+    found = [project.ROOT / "requirements.in", project.IMAGES / "uv.in", project.ROOT / "docs" / "requirements.in"]
     for name in project.images():
         found += [project.IMAGES / name / lock for lock in ("requirements.in", "requirements.cpu.in")]
         found.append((project.IMAGES / name / project.NODE_LOCK).with_suffix(".in"))

@@ -137,6 +137,15 @@ class Doctor(Engine, Json):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Docs:
+    """Build the guides and the reference as a site, and check all links.
+
+    Examples:
+        ./inv docs
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lock:
     """Renew every locked set from its requirements.in.
 

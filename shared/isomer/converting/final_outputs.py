@@ -59,7 +59,8 @@ class Final:
         """One picture's detections, best first: boxes as fractions of the graph's input, ids from 1.
 
         Args:
-            height, width: of the graph's input.
+            height: of the graph's input, as `width`.
+            width: in pixels.
             low: their lowest score and how many there are at most; else those of an evaluation.
         """
         boxes, scores = self.boxes.take(outputs), self.scores.take(outputs)

@@ -33,7 +33,7 @@ def of_all(
 
     Args:
         given: outputs by their roles ("boxes", "scores" …), as far as the user says.
-        names, decoder, order, producer: see `of_one` and `of_two`.
+        names: see `of_one` and `of_two`, as for decoder, order and producer.
     """
     if {"boxes", "scores"} <= given.keys():
         boxes, scores = seen[given["boxes"]], seen[given["scores"]]

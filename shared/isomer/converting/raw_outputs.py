@@ -15,7 +15,8 @@ def decode(layout: Layout, outputs: list[np.ndarray], height: int, width: int) -
 
     Args:
         outputs: the tensors that the layout names, in its order.
-        height, width: of the input.
+        height: of the input, as `width`.
+        width: in pixels.
     """
     outputs = [values.astype(np.float64) for values in outputs]
     if layout.anchors_last:

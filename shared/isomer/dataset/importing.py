@@ -53,10 +53,14 @@ def import_source(
     """Import a folder, an archive or an annotation file as the dataset folder `target`, replacing what is there.
 
     Args:
-        format_name: as `--format`; None to detect it. shares_text: as `--split`; None for the source's own splits.
-        classes_text, min_area, limit: as `--classes`, `--min-area` and `--limit`. reading: what to take for what the
-            source's annotations say, mended say. attribution: licence and author of pictures, by their paths in the
-            source. about: what dataset.json is to say of the source beside, or instead of, what is found in it.
+        format_name: as `--format`; None to detect it.
+        shares_text: as `--split`; None for the source's own splits.
+        classes_text: as `--classes`.
+        min_area: as `--min-area`.
+        limit: as `--limit`.
+        reading: what to take for what the source's annotations say, mended say.
+        attribution: licence and author of pictures, by their paths in the source.
+        about: what dataset.json is to say of the source beside, or instead of, what is found in it.
 
     Raises:
         UserError: nothing can be made of the source; `target` is then as it was.

@@ -75,7 +75,8 @@ def build(layout: Layout, height: int, width: int) -> onnx.GraphProto:
     """A graph from a model's raw outputs, float32 under their own names, to a core's `boxes` and `scores`.
 
     Args:
-        height, width: of the model's input; 1 where boxes are fractions and the size is open.
+        height: of the model's input; 1 where boxes are fractions and the size is open.
+        width: likewise.
     """
     build = GraphBuilder(PREFIX)
     numbers, scores, objectness = _parts(build, layout)

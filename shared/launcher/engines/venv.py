@@ -2,6 +2,7 @@
 
 .isomer/venvs/IMAGE-HASH/   HASH is the lock's; the file `complete` is written last
     …/SET/                  an environment of its own for each further requirements.SET.lock of the image
+.isomer/venvs/TOOL-HASH/    for a tool that the host needs seldom
 .isomer/venvs/web-IMAGE-HASH/   what browsers run models with; HASH is that of the npm packages' lock and npm's own
 """
 
@@ -101,6 +102,22 @@ def _fill(image: str, target: Path, lock: Path) -> None:
     # Large wheels over a slow line take longer than uv's 30 s between two packets
     for command in (Command(made), Command(filled, {"UV_HTTP_TIMEOUT": "300"})):
         _make(command, f"make the environment of {image}")
+
+
+def tool(name: str, lock: Path) -> Path:
+    """The folder of an environment of the host's for one tool, made when it is asked for first.
+
+    Raises:
+        UserError: uv could not make it.
+    """
+    target = VENVS / f"{name}-{_hash([lock])}"
+    if not (target / MARKER).is_file():
+        with _only_one(target):
+            if not (target / MARKER).is_file():
+                shutil.rmtree(target, ignore_errors=True)
+                _fill(name, target, lock)
+                (target / MARKER).write_text(f"{lock.relative_to(project.ROOT)}\n")
+    return target
 
 
 def web(image: str) -> str:
