@@ -14,7 +14,14 @@ from launcher.guides import PAGE, PARTS, renewed
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = guides.pages(ROOT)
-CHECKED = ("## Training", "### Files that cannot be opened", "## The gate", "## Using a model")
+CHECKED = (
+    "### Fetching",
+    "### Importing",
+    "## Training",
+    "### Files that cannot be opened",
+    "## The gate",
+    "## Using a model",
+)
 
 
 def name(page: Path) -> str:
