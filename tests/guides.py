@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -37,8 +37,13 @@ def blocks(page: Path, language: str) -> list[str]:
 
 def commands(page: Path) -> Iterator[list[str]]:
     """The words behind ./inv of every command in a page's shell blocks."""
-    for block in blocks(page, "bash"):
-        for line in block.replace("\\\n", " ").splitlines():
+    yield from commands_of(page.read_text())
+
+
+def commands_of(text: str) -> Iterator[list[str]]:
+    """Likewise, in a part of a page."""
+    for language, block in FENCE.findall(text):
+        for line in block.replace("\\\n", " ").splitlines() if language == "bash" else ():
             # optional flags stand in brackets
             words = shlex.split(re.sub(r"[\[\]]", " ", line), comments=True)
             if words and words[0].endswith("/inv"):

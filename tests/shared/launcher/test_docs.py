@@ -13,6 +13,7 @@ from isomer.errors import CheckFailed
 from launcher import docs, project
 from launcher.engines import venv
 
+MISREAD = re.compile(r"(?:[-*] |\d+\. |\| |```|#+ |&lt;!--)")
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src"}
 
 
@@ -96,6 +97,16 @@ def test_nothing_is_loaded_from_elsewhere(site):
     assert [
         word for text in styles for word in re.findall(r"(?:@import|url\()\s*[\"']?(?:https?:)?//\S{20}", text)
     ] == []
+
+
+@pytest.mark.slow
+def test_the_generator_reads_the_pages_as_they_are_meant(site):
+    """A list, a table or a block that another reader of Markdown took for text."""
+    faults = []
+    for path in [site / "index.html", *(site / "docs").glob("*.html"), *site.glob("images/*/*.html")]:
+        for text in re.findall(r"<p>(.*?)</p>", path.read_text(), re.DOTALL):
+            faults += [f"{path.relative_to(site)}: {line}" for line in text.splitlines() if MISREAD.match(line)]
+    assert faults == []
 
 
 @pytest.mark.slow
