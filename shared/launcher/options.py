@@ -138,7 +138,7 @@ class Doctor(Engine, Json):
 
 @dataclass(frozen=True, kw_only=True)
 class Docs:
-    """Build the guides and the reference as a site, and check all links.
+    """Build the guides and the reference as a site, links checked.
 
     Examples:
         ./inv docs
@@ -167,6 +167,19 @@ class Shell(Engine):
 
     image: str = required("image", positional=True)
     online: bool = flag(False, "with network")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebook(Engine):
+    """Open an image's notebook in a browser on this machine.
+
+    Examples:
+        ./inv notebook torch
+        ./inv notebook onnx --port 8889
+    """
+
+    image: str = required("image", positional=True)
+    port: int = flag(8888, "port on this machine", least=1, most=65535)
 
 
 @dataclass(frozen=True, kw_only=True)
