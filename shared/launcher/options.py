@@ -100,7 +100,7 @@ class Tensorboard(Engine):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Test(Engine, Image):
+class Test(Engine):
     """Check style, run the host's tests and the images' own.
 
     Examples:
@@ -108,6 +108,7 @@ class Test(Engine, Image):
         ./inv test --image onnx --engine venv --slow
     """
 
+    image: str | None = flag(None, "images, with commas; host: style, launcher, repository [default: all]")
     slow: bool = flag(False, "the slow tests too")
 
 

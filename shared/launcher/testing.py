@@ -21,6 +21,7 @@ from launcher.step import Step
 from launcher.verbs import Parsed
 
 TESTS = Path("tests")
+HOST = "host"  # beside the images: style, and the tests of the launcher and the repository
 NO_TESTS_CODE = 5  # pytest's, when it collects none
 
 
@@ -34,11 +35,12 @@ class Part:
 
 
 def run(given: Parsed) -> None:
-    names = project.chosen("image", given.flags.image, project.images())
+    names = project.chosen("image", given.flags.image, [HOST, *project.images()])
     engine = engines.choose(given.flags.engine)
     slow = given.flags.slow
     parts = []
-    if given.flags.image is None:
+    if HOST in names:
+        names.remove(HOST)
         pytest = ("pytest", *pytest_options(slow), *host_folders())
         parts.append(_timed("style", lambda: _host("ruff", "check") or _host("ruff", "format", "--check")))
         parts.append(_timed("host", lambda: _host(*pytest, ISOMER_TEST_ENGINE=engine.NAME)))
