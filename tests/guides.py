@@ -13,7 +13,7 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 def pages(root: Path) -> list[Path]:
     """README.md, what is in docs/, and the guide of each image."""
-    return [root / "README.md", *sorted((root / "docs").glob("*.md")), *sorted(root.glob("images/*/README.md"))]
+    return [root / "README.md", *sorted((root / "docs").rglob("*.md")), *sorted(root.glob("images/*/README.md"))]
 
 
 def links(page: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""The commands of docs/guide.md one after the other, on small data, from labelled pictures to proved models."""
+"""The guide walked on small data: its commands, from labelled pictures to proved models, and every notebook's cells."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 
 import guides
 import pytest
+
+from launcher import notebook
+from launcher.engines import venv
 
 # They need a network, serve until Ctrl-C, or want a file that is the reader's own.
 LEFT_OUT = ("weights", "data-download", "convert", "tensorboard", "play")
@@ -23,6 +26,10 @@ MORE = {
     "train-torch": ("--size", "96", "--batch", "4", "--workers", "0"),
     "train-tf": ("--size", "96", "--batch", "4", "--workers", "0"),
     "benchmark": ("--seconds", "0.05", "--batches", "1", "--threads", "1", "--size", "96"),
+}
+PARAMETERS = {
+    'DATA, SIZE, STEPS = "shapes", 160, 380': 'DATA, SIZE, STEPS = "drawn", 96, 2',
+    'MODEL, DATA = "shapes-torch", "shapes"': 'MODEL, DATA = "mine-torch", "mine"',
 }
 # Two steps teach nothing: of these the answer may be no.
 MAY_SAY_NO = ("parity", "check")
@@ -71,17 +78,50 @@ def small(words: list[str], labelled: Path, data: Path) -> list[str]:
     return [*line.split(), *MORE.get(words[0], ())]
 
 
-@pytest.mark.slow
-def test_the_road(inv, labelled, root):
+@pytest.fixture(scope="module")
+def walked(inv, labelled, root) -> Path:
+    """The data volume at the end of the road."""
     text = (root / "docs" / "guide.md").read_text()
     road = [words for words in guides.commands_of(text[text.index("\n## 3. ") :]) if words[0] not in LEFT_OUT]
     assert len(road) >= 14
     for words in road:
         inv(*small(words, labelled, inv.data))
+    return inv.data
+
+
+@pytest.mark.slow
+def test_the_road(walked):
     for name in (
         "models/mine-torch.onnx",
         "models/mine-tf.onnx",
         "reports/mine/index.html",
         "reports/mine/dataset.html",
     ):
-        assert (inv.data / name).is_file(), name
+        assert (walked / name).is_file(), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("image", "told"), [("torch", "step 2: mAP"), ("tf", "step 2: mAP"), ("onnx", "isomer.classes")]
+)
+def test_every_cell_of_a_notebook(walked, tmp_path, root, image, told):
+    if os.environ.get("ISOMER_TEST_ENGINE") == "docker":
+        pytest.skip("the cells are executed in virtual environments")
+    text = notebook.source(image).read_text()
+    for line, other in PARAMETERS.items():
+        text = text.replace(line, other)
+    source = tmp_path / notebook.source(image).name
+    source.write_text(text)
+    assert [line for line in PARAMETERS.values() if line in text] != [], "the parameters are called otherwise"
+    done = subprocess.run(
+        [
+            *(str(venv.folder(image) / "bin" / "python"), str(root / "tests" / "execute_notebook.py")),
+            *(str(venv.tool("notebook", notebook.LOCK)), image, str(source)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "ISOMER_DATA": str(walked), "PYTHONPATH": str(root / "shared")},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert told in done.stdout

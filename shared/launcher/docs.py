@@ -80,7 +80,7 @@ def lay_out(target: Path) -> Nav:
 def pages() -> list[Path]:
     """README.md, the guides, the images' guides; the road first, since it is what newcomers look for."""
     road = FOLDER / "guide.md"
-    others = sorted(path for path in FOLDER.glob("*.md") if path != road)
+    others = sorted(path for path in FOLDER.rglob("*.md") if path != road)
     return [
         project.ROOT / "README.md",
         road,

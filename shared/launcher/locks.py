@@ -17,7 +17,11 @@ from launcher.verbs import Parsed
 
 def locked() -> list[Path]:
     """The files to compile: the host's, uv's, the site's, each image's; what others only include has no lock itself."""
-    found = [project.ROOT / "requirements.in", project.IMAGES / "uv.in", project.ROOT / "docs" / "requirements.in"]
+    found = [
+        project.ROOT / "requirements.in",
+        project.IMAGES / "uv.in",
+        *(project.ROOT / "docs").rglob("requirements.in"),
+    ]
     for name in project.images():
         found += [project.IMAGES / name / lock for lock in ("requirements.in", "requirements.cpu.in")]
         found.append((project.IMAGES / name / project.NODE_LOCK).with_suffix(".in"))

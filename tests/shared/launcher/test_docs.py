@@ -48,7 +48,7 @@ def contents(nav: docs.Nav) -> list[str]:
 def test_every_guide_and_every_module_has_a_page(tmp_path, root):
     listed = contents(docs.lay_out(tmp_path))
     guides = {"README.md", *(f"images/{name}/README.md" for name in project.images())}
-    guides |= {f"docs/{path.name}" for path in (root / "docs").glob("*.md")}
+    guides |= {str(path.relative_to(root)) for path in (root / "docs").rglob("*.md")}
     modules = set((root / "shared" / "isomer").rglob("*.py"))
     assert guides <= set(listed) and len(set(listed) - guides) == len(modules)
     assert [page for page in listed if not (tmp_path / page).is_file()] == []
@@ -103,7 +103,7 @@ def test_nothing_is_loaded_from_elsewhere(site):
 def test_the_generator_reads_the_pages_as_they_are_meant(site):
     """A list, a table or a block that another reader of Markdown took for text."""
     faults = []
-    for path in [site / "index.html", *(site / "docs").glob("*.html"), *site.glob("images/*/*.html")]:
+    for path in [site / "index.html", *(site / "docs").rglob("*.html"), *site.glob("images/*/*.html")]:
         for text in re.findall(r"<p>(.*?)</p>", path.read_text(), re.DOTALL):
             faults += [f"{path.relative_to(site)}: {line}" for line in text.splitlines() if MISREAD.match(line)]
     assert faults == []

@@ -16,7 +16,7 @@ def test_every_image_and_the_host(root):
     assert {"requirements.in", "images/uv.in", "images/torch/requirements.in", "images/tf/requirements.cpu.in"} <= found
     locks_there = {
         str(path.relative_to(root))
-        for pattern in ("*.lock", "docs/*.lock", "images/**/*.lock")
+        for pattern in ("*.lock", "docs/**/*.lock", "images/**/*.lock")
         for path in root.glob(pattern)
     }
     assert {name.replace(".in", ".lock") for name in found} == locks_there
