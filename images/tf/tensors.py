@@ -25,6 +25,7 @@ import tensorflow as tf
 import tf_keras
 from pyramid import layer_names
 
+from isomer.dataset import archives
 from isomer.errors import UserError
 
 PARTS = ("backbone/", "decoder/", "head/")
@@ -109,9 +110,10 @@ def _checkpoint(path: Path) -> Iterator[str]:
     if path.is_file() and tarfile.is_tarfile(path):
         # beside the archive, if may be: a temporary folder in memory may be smaller than a checkpoint
         beside = path.parent if os.access(path.parent, os.W_OK) else None
-        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=beside) as folder, tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
-            yield _newest(Path(folder), path)
+        with tempfile.TemporaryDirectory(prefix=".unpacked-", dir=beside) as temporary:
+            folder = Path(temporary) / "checkpoint"
+            archives.unpack(path, folder)
+            yield _newest(folder, path)
     elif path.is_dir():
         yield _newest(path, path)
     else:
