@@ -11,7 +11,7 @@ import published
 import tables
 from measuring import Asked
 
-from isomer import benchmarks, files, progress
+from isomer import answers, benchmarks, files, progress
 from isomer.converting.asked import sides
 from isomer.errors import UserError, run_main
 from isomer.flags import Benchmark, parse
@@ -23,6 +23,12 @@ MOST_KINDS = 6  # of operators in the terminal; the JSON has all
 
 def main() -> None:
     options = parse(Benchmark, prog="benchmark")
+    with answers.alone(options.json):
+        answers.give(options.json, benchmark(options))
+
+
+def benchmark(options: Benchmark) -> dict[str, Any]:
+    """Measure, write what reports/ gets, say it; gives benchmark.json."""
     batches, threads = _numbers("--batches", options.batches), _numbers("--threads", options.threads, _processors())
     size, names = sides(options.size), providers.parse(options.providers)
     volume = Volume.from_environment()
@@ -30,12 +36,11 @@ def main() -> None:
     report = measuring.measure(Asked(models, batches, threads, names, options.seconds, size, options.pictures))
     folder = volume.reports / benchmarks.folder_name([model.name for model in models])
     files.write_json(folder / benchmarks.BENCHMARK_JSON, report)
-    if options.json:
-        files.write_json(options.json, report)
     files.write_text(folder / benchmarks.BENCHMARK_HTML, benchmark_page.render(report))
     show(report)
     for name in (benchmarks.BENCHMARK_JSON, benchmarks.BENCHMARK_HTML):
         progress.say(f"{folder / name}")
+    return report
 
 
 def _numbers(flag: str, words: str, everything: int | None = None) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import behaviour
@@ -12,7 +13,7 @@ from client import follow
 from rich.console import Console
 from rich.table import Table
 
-from isomer import profiles, progress
+from isomer import answers, profiles, progress
 from isomer.dataset import shapes
 from isomer.dataset.canonical import load_rgb
 from isomer.errors import CheckFailed, run_main
@@ -26,14 +27,18 @@ MOST_PICTURES = 8
 
 def main() -> None:
     options = parse(Check, prog="check")
-    if options.profile:
-        account(options.file, profiles.load(options.profile), options.pictures)
-    else:
-        report(options.file)
+    with answers.alone(options.json):
+        if options.profile:
+            account(options.file, profiles.load(options.profile), options.pictures, options.json)
+        else:
+            report(options.file, options.json)
 
 
-def report(path: Path) -> None:
+def report(path: Path, answer: Path | None = None) -> None:
     """Say what the file is and whether it meets the contract.
+
+    Args:
+        answer: where --json wants it, too.
 
     Raises:
         UserError: it is absent or not ONNX.
@@ -48,14 +53,20 @@ def report(path: Path) -> None:
         findings = behaviour.check(model)
     for finding in findings:
         progress.say(f"  ✗ {finding}")
+    about = {"file": str(path), "passed": not findings, "metadata": check.metadata(model)}
+    answers.give(answer, about | {"findings": [asdict(finding) for finding in findings]})
     if findings:
         made = "" if check.metadata(model) else " It was not made by Isomer: only what export and the gate make does."
         raise CheckFailed(f"{path} does not meet the contract: {len(findings)} findings.{made}")
     progress.say(f"{path} meets the contract: any batch, any frame size, outputs in order")
 
 
-def account(path: Path, profile: Profile, source: Path | None) -> None:
+def account(path: Path, profile: Profile, source: Path | None, answer: Path | None = None) -> None:
     """Say line by line what the file would do under a client that follows the profile.
+
+    Args:
+        source: pictures that the client is fed.
+        answer: where --json wants it, too.
 
     Raises:
         UserError: the file is absent or not ONNX, or there is no picture in the folder.
@@ -67,6 +78,8 @@ def account(path: Path, profile: Profile, source: Path | None) -> None:
     for line in lines:
         progress.say(str(line))
     harm = [line for line in lines if line.harm]
+    about = {"file": str(path), "passed": not harm, "profile": profile.name}
+    answers.give(answer, about | {"lines": [asdict(line) for line in lines]})
     if harm:
         raise CheckFailed(f"{path} is not for the client of {profile.name}: {len(harm)} of {len(lines)} lines")
     progress.say(f"{path} does what the client of {profile.name} wants")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from isomer import files, progress
+from isomer import answers, progress
 from isomer.dataset import archives, canonical
 from isomer.dataset.checks import check
 from isomer.dataset.checks.findings import ERROR, Findings
@@ -25,22 +25,29 @@ WIDTH = 120  # columns where the output is no terminal
 
 def main() -> None:
     options = parse(DataCheck, prog="data-check")
+    with answers.alone(options.json):
+        findings = look(options)
+        if findings.counts()[ERROR]:
+            raise CheckFailed(findings.verdict())
+        progress.say(findings.verdict())
+
+
+def look(options: DataCheck) -> Findings:
+    """Check, say what was found, write the mended copy; gives what was found in what there is at the end."""
     volume = Volume.from_environment()
     if options.fix and check_name("--fix", options.fix) == options.what:
         raise UserError(f"--fix {options.fix}: give the mended copy a name of its own")
     with examined(volume, options) as subject:
         findings = check(subject)
         say(findings)
-        if options.json:
-            files.write_json(options.json, findings.to_json())
+        answers.give(options.json, findings.to_json())
+        if options.json not in (None, answers.STDOUT):
             progress.say(f"all of it  {options.json}")
         if options.fix:
             dataset = write_mended(subject, volume.datasets / options.fix)
             findings = check(examine_dataset(dataset, size=options.size, deep=options.deep))
             say(findings)
-    if findings.counts()[ERROR]:
-        raise CheckFailed(findings.verdict())
-    progress.say(findings.verdict())
+    return findings
 
 
 def say(findings: Findings) -> None:

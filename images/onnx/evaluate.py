@@ -9,7 +9,7 @@ import published
 import tables
 from published import Published
 
-from isomer import class_names, evaluations, files, progress
+from isomer import answers, class_names, evaluations, files, progress
 from isomer.class_names import Names
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset
@@ -28,6 +28,12 @@ MOST_NAMES = 12
 
 def main() -> None:
     options = parse(Evaluate, prog="evaluate")
+    with answers.alone(options.json):
+        answers.give(options.json, evaluate(options))
+
+
+def evaluate(options: Evaluate) -> dict[str, Any]:
+    """Measure, write what reports/ gets, say it; gives evaluation.json."""
     given = class_names.parse(options.map)
     volume = Volume.from_environment()
     dataset = canonical.load(volume.dataset(options.data))
@@ -48,13 +54,12 @@ def main() -> None:
         evaluated.append(evaluations.measure(_about(model), names[model.name], split, results, threshold))
     report = evaluations.report(dataset, split, evaluated)
     files.write_json(folder / evaluations.EVALUATION_JSON, report)
-    if options.json:
-        files.write_json(options.json, report)
     page = evaluation_page.render(dataset, split, evaluated)
     files.write_text(folder / evaluations.EVALUATION_HTML, page)
     show(report)
     progress.say(f"{folder / evaluations.EVALUATION_JSON}")
     progress.say(f"{folder / evaluations.EVALUATION_HTML} ({len(page.encode()) / 1e6:.1f} MB)")
+    return report
 
 
 def matched(model: Published, dataset: Dataset, given: dict[str, str]) -> Names:

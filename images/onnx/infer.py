@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 
 import detector
 import feed as feeds
+import found
 import numpy as np
 import published
 from detector import Detector
@@ -25,7 +26,7 @@ from PIL import Image
 from video import Frame
 from window import Window
 
-from isomer import files, progress
+from isomer import answers, files, progress
 from isomer.errors import EXIT_INTERRUPTED, CheckFailed, UserError, chosen, run_main
 from isomer.flags import FOUND_FORMATS, Infer, parse
 from isomer.native import Detections
@@ -34,7 +35,20 @@ from isomer.volume import Volume, check_name
 
 def main() -> None:
     options = parse(Infer, prog="infer")
+    with answers.alone(options.json):
+        infer(options)
+
+
+def infer(options: Infer) -> None:
+    """Look at the source; write and say what is found.
+
+    Raises:
+        CheckFailed: not everything could be read.
+        UserError: nothing could, or a flag names what is not there.
+    """
     formats = chosen("--format", options.format, FOUND_FORMATS)
+    if options.json:
+        formats = list(dict.fromkeys([*formats, "json"]))
     volume = Volume.from_environment()
     models = detector.load(
         published.find(volume, options.model),
@@ -54,8 +68,7 @@ def main() -> None:
         look.run()
         summary = {"source": source.name, "folder": str(folder), **look.summary()}
         output.close(summary)
-    if options.json:
-        files.write_json(options.json, summary)
+    answers.give_file(options.json, folder / found.JSON_FILE)
     _say(summary)
     if look.ended is not None:
         sys.exit(look.ended)

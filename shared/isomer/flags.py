@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from isomer.answers import STDOUT
 from isomer.contract import Thresholds
 from isomer.profiles import NAMES as PROFILES
 
@@ -55,6 +56,7 @@ def flag(
     among: bool = False,
     words: tuple[str, ...] = (),
     free: bool = False,
+    alone: str | None = None,
     heading: str | None = None,
 ) -> Any:
     """A dataclass field that is a flag.
@@ -67,6 +69,7 @@ def flag(
         among: a path that is read with what lies beside it.
         name_or_path: a word that names a dataset or a run, or a path where there is none of that name.
         words: what it may also be, and is then no path, whatever lies there.
+        alone: what it is where no value follows it.
         free: changes how fast a run goes or what is said of it, not what comes out: it may differ on resuming.
         heading: stands in the help above this flag and those after it.
     """
@@ -82,6 +85,7 @@ def flag(
         "among": among,
         "words": words,
         "free": free,
+        "alone": alone,
         "heading": heading,
     }
     return field(default=default, metadata=metadata)
@@ -101,6 +105,17 @@ class Data:
 class Device:
     device: str = flag(
         "auto", "what computes; auto takes a GPU where there is one", choices=("auto", "cpu", "gpu"), free=True
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Json:
+    json: Path | None = flag(
+        None,
+        "the result as JSON, for programs: in the file that follows, else alone on standard output",
+        output=True,
+        words=(str(STDOUT),),
+        alone=str(STDOUT),
     )
 
 
@@ -264,7 +279,7 @@ class Fetch:
 
 
 @dataclass(frozen=True)
-class DataCheck:
+class DataCheck(Json):
     """Say what is wrong with a dataset or with labelled pictures, where, and what to do.
 
     Examples:
@@ -276,7 +291,6 @@ class DataCheck:
     format: str | None = flag(None, "format of the annotations at a path [default: detected, and said]")
     size: int = flag(SMALL_SIZE, "input size in pixels that small boxes are judged at", least=1)
     deep: bool = flag(False, "decode every picture: finds damage inside them and near-copies in several splits")
-    json: Path | None = flag(None, "file for all findings, every one with its place", output=True)
     fix: str | None = flag(None, "name of a new dataset: a mended copy; what was changed is said")
 
 
@@ -396,7 +410,7 @@ class Convert:
 
 
 @dataclass(frozen=True)
-class Parity(Data):
+class Parity(Data, Json):
     """Compare the published models of a dataset with each other, with a verdict.
 
     Examples:
@@ -410,7 +424,7 @@ class Parity(Data):
 
 
 @dataclass(frozen=True)
-class Check:
+class Check(Json):
     """Check any ONNX file against the contract, or say what it would do under a client that follows a profile.
 
     Examples:
@@ -424,7 +438,7 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Infer(Device):
+class Infer(Device, Json):
     """Run published models on pictures, a video, a camera or a stream: boxes drawn, and all that was found in a file.
 
     Examples:
@@ -449,11 +463,10 @@ class Infer(Device):
     limit: int | None = flag(None, "at most so many pictures or frames", least=1)
     batch: int = flag(1, "pictures of a folder that go through a model at once, where they are of one size", least=1)
     threads: int | None = flag(None, "threads of ONNX Runtime [default: one a core]", least=1)
-    json: Path | None = flag(None, "file for the summary: frame rate, latencies, what could not be read", output=True)
 
 
 @dataclass(frozen=True)
-class Benchmark:
+class Benchmark(Json):
     """Measure how fast models of the contract are, what memory they take and where the time goes.
 
     Several models take turns, so that a machine that gets slower slows them all.
@@ -475,11 +488,10 @@ class Benchmark:
     size: str = flag("480x640", "frame that the model is given, N or HEIGHTxWIDTH in pixels")
     pictures: Path | None = flag(None, "picture or folder that the frames are made of [default: drawn ones]")
     providers: str = flag("cpu", "ONNX Runtime's providers to try, with commas: cpu, cuda, tensorrt, openvino")
-    json: Path | None = flag(None, "file for all figures, besides benchmark.json in the data volume", output=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(Device):
+class Evaluate(Device, Json):
     """Measure models of the contract on any dataset: mAP, kinds of error, confusions, the worst pictures.
 
     Examples:
@@ -495,7 +507,6 @@ class Evaluate(Device):
         None, "score above which detections are shown and counted [default: each model's own]", least=0, most=1
     )
     limit: int | None = flag(None, "at most so many pictures", least=1)
-    json: Path | None = flag(None, "file for all figures, besides evaluation.json in the data volume", output=True)
 
 
 @dataclass(frozen=True)
@@ -531,8 +542,10 @@ class Report:
 
 
 def fields(cls: type) -> list[dataclasses.Field]:
-    """The flags of a dataclass, the positional one first."""
-    return sorted(dataclasses.fields(cls), key=lambda item: not item.metadata["positional"])
+    """The flags of a dataclass, the positional one first, --json last."""
+    return sorted(
+        dataclasses.fields(cls), key=lambda item: (not item.metadata["positional"], item.metadata["alone"] is not None)
+    )
 
 
 def option(name: str) -> str:
@@ -597,6 +610,8 @@ def parser(cls: type, prog: str | None = None) -> argparse.ArgumentParser:
             group.add_argument(option(item.name), action="store_true", **common)
         else:
             repeated = {"action": "append"} if item.metadata["repeatable"] else {}
+            if item.metadata["alone"]:
+                repeated |= {"nargs": "?", "const": kind(item.metadata["alone"])}
             group.add_argument(
                 option(item.name),
                 type=_converter(kind, item),

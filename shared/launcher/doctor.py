@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import getpass
-import io
 import json
 import os
 import platform
@@ -17,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from isomer import files
+from isomer import answers, files
 from isomer.errors import CheckFailed, UserError
 from launcher import checkup, engines, project
 from launcher.checkup import ERROR, Finding, World
@@ -30,7 +28,7 @@ RUNS = 5  # whose records a bug report holds
 
 def run(given: Parsed) -> None:
     options = given.flags
-    name, known = _engine(options.engine, silent=options.json)
+    name, known = _engine(options.engine)
     findings = checkup.examine(World(name))
     if options.bundle:
         write_bundle(options.bundle, known, findings)
@@ -38,7 +36,7 @@ def run(given: Parsed) -> None:
             f"wrote {options.bundle}: no path, user or host name of this machine is in it; read it before you send it"
         )
     elif options.json:
-        print(json.dumps(report(known, findings), indent=2))
+        answers.give(options.json, report(known, findings))
     else:
         show(known, findings)
     errors = [finding.code for finding in findings if finding.level == ERROR]
@@ -46,16 +44,15 @@ def run(given: Parsed) -> None:
         raise CheckFailed(f"a run would fail here: {', '.join(errors)}")
 
 
-def _engine(asked: str | None, silent: bool) -> tuple[str, dict[str, str]]:
+def _engine(asked: str | None) -> tuple[str, dict[str, str]]:
     """The engine that a verb would use, and the facts; one that was asked for and cannot be used has none."""
-    with contextlib.redirect_stdout(io.StringIO() if silent else sys.stdout):
-        try:
-            engine = engines.choose(asked)
-        except UserError as error:
-            name = asked or os.environ["ISOMER_ENGINE"]
-            if name not in engines.NAMES:
-                raise
-            return name, {"engine": str(error)}
+    try:
+        engine = engines.choose(asked)
+    except UserError as error:
+        name = asked or os.environ["ISOMER_ENGINE"]
+        if name not in engines.NAMES:
+            raise
+        return name, {"engine": str(error)}
     return engine.NAME, dict(facts(engine))
 
 

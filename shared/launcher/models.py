@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
+from isomer import answers
 from isomer.catalogue import Model, Pretrained
 from launcher import catalogues, project, tables
 from launcher.verbs import Parsed
@@ -14,7 +15,7 @@ def run(given: Parsed) -> None:
         (image, model) for image, models in catalogues.models(catalogues.frameworks()).items() for model in models
     ]
     if given.flags.json:
-        tables.show_json([as_json(image, model) for image, model in listed])
+        answers.give(given.flags.json, [as_json(image, model) for image, model in listed])
         return
     headings = ("framework", "model", "title", "input", "parameters", "GFLOPs", "mAP", "weights", "paper")
     rows = [

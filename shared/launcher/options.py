@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from isomer.flags import KINDS, Fetch, Train, flag, required
+from isomer.flags import KINDS, Fetch, Json, Train, flag, required
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,6 @@ class Pipeline(Train, Engine):
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]", heading="pipeline")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Json:
-    json: bool = flag(False, "as JSON, for programs")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from isomer import answers
 from isomer.errors import EXIT_TERMINATED
 from isomer.manners import is_quiet
 from launcher.project import ROOT
@@ -48,6 +49,7 @@ def run(
     command: Command,
     *,
     foreground: bool = False,
+    answers_here: bool = False,
     ask_to_stop: Callable[[], bool] | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> int:
@@ -56,6 +58,7 @@ def run(
     Args:
         foreground: leave it the terminal (a shell, a container with a TTY); else it reads nothing and has a
             process group of its own, so that Ctrl-C reaches the step once, from here.
+        answers_here: what --json asks for comes from it; what else prints, is for people.
         ask_to_stop: asks what the command stands for (a container); false when there is nothing to ask yet.
         on_stop: called when the command was asked to stop and did not, or may have left something behind.
     """
@@ -64,6 +67,7 @@ def run(
         env=command.environment(),
         cwd=command.cwd,
         stdin=None if foreground else subprocess.DEVNULL,
+        stdout=sys.stderr if answers.is_alone() and not answers_here else None,
         process_group=None if foreground else 0,
     )
     _running.add(child)

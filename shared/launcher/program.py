@@ -60,6 +60,7 @@ class Inv(Program):
         heading = "flags"
         for item in items:
             value = "" if item.type == "bool" else f" {item.name.upper()}"
+            value = f" [{value.strip()}]" if item.metadata["alone"] is not None else value
             shown = item.name.upper() if item.metadata["positional"] else flags.option(item.name) + value
             heading = item.metadata["heading"] or heading
             groups.setdefault(heading, []).append((shown, flags.help_text(item)))

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from isomer import flags, session
+from isomer import answers, flags, session
 from isomer.errors import UserError, known
 from isomer.run import RunFolder
 from isomer.volume import Volume, check_name
@@ -50,11 +50,15 @@ class Summary:
 def run(given: Parsed) -> None:
     volume = project.volume()
     if given.flags.run:
-        _show(one(volume, given.flags.run), given.flags.json)
+        about = one(volume, given.flags.run)
+        if given.flags.json:
+            answers.give(given.flags.json, about)
+        else:
+            _show(about)
         return
     found = [summary(volume, folder) for folder in folders(volume)]
     if given.flags.json:
-        tables.show_json([asdict(item) for item in found])
+        answers.give(given.flags.json, [asdict(item) for item in found])
     elif not found:
         print(f"no runs in {volume.runs} yet; train one, see ./inv --list")
     else:
@@ -146,10 +150,7 @@ def _list(found: list[Summary]) -> None:
     print("./inv runs --run RUN shows one; what is interrupted goes on with the command that started it.")
 
 
-def _show(about: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        tables.show_json(about)
-        return
+def _show(about: dict[str, Any]) -> None:
     record, config = about["record"], about["config"]
     reason = f": {about['problem']}" if about["problem"] else ""
     print(f"{about['run']}: {about['state']}{reason}, {about['steps']} of {about['planned_steps'] or '?'} steps")

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from isomer import files
 
 WIDE = 200  # columns, where no terminal says how many
 
@@ -36,10 +33,6 @@ def show(
     for row in zip(*(cells for _, cells in columns), strict=True):
         table.add_row(*row)
     console.print(table)
-
-
-def show_json(value: Any) -> None:
-    print(files.to_json(value), end="")
 
 
 def figure(value: float | None, digits: int = 3) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import traceback
@@ -12,7 +13,7 @@ from typing import Any
 
 from invoke import Context, Exit, Task
 
-from isomer import flags, manners
+from isomer import answers, flags, manners
 from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
 from launcher import process, project
 from launcher.step import among, existing, name_or_path, writable
@@ -48,7 +49,9 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
     def run(_context: Context, /, **given: Any) -> None:
         process.terminate_like_interrupt()
         try:
-            body(*(parse(cls, name, given) for cls in classes))
+            parsed = [parse(cls, name, given) for cls in classes]
+            with answers.alone(next((getattr(one.flags, "json", None) for one in parsed), None)):
+                body(*parsed)
         except UserError as error:
             if manners.is_verbose():
                 traceback.print_exc()
@@ -72,6 +75,7 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
         run,
         name=name,
         positional=[key for key, item in items.items() if item.metadata["positional"]],
+        optional=[key for key, item in items.items() if item.metadata["alone"] is not None],
         iterable=[key for key, item in items.items() if item.metadata["repeatable"]],
         auto_shortflags=False,
         help={key: flags.help_text(item) for key, item in items.items()},
@@ -88,7 +92,11 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
     Raises:
         UserError: a value is not allowed, or a flag is missing; the flag is named as the user typed it.
     """
-    typed = {item.name: given[item.name] for item in flags.fields(cls) if given.get(item.name) not in (None, False, [])}
+    typed = {
+        item.name: _typed(item, given[item.name])
+        for item in flags.fields(cls)
+        if given.get(item.name) not in (None, False, [])
+    }
     argv: list[str | Path] = []
     for key, value in typed.items():
         words: list[str | Path] = [*flags.to_argv(cls, {key: value})]
@@ -104,11 +112,16 @@ def parse(cls: type, verb: str, given: dict[str, Any]) -> Parsed:
     return Parsed(cls(**flags.given(cls, parser, [str(word) for word in argv])), typed, argv)
 
 
+def _typed(item: dataclasses.Field, value: Any) -> Any:
+    """What stands behind a flag; of one that may stand alone, what it is then."""
+    return item.metadata["alone"] if value is True and item.metadata["alone"] is not None else value
+
+
 def _reader(cls: type, key: str) -> Callable[[str], str | Path] | None:
     """What makes a path of a flag's word, where it is one."""
     about = cls.__dataclass_fields__[key].metadata
     if about["output"]:
-        return writable
+        return lambda word: word if word in about["words"] else writable(word)
     if about["name_or_path"]:
         return lambda word: name_or_path(word, project.volume(), about["words"])
     if about["among"]:

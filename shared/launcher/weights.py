@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from isomer import answers
 from isomer.catalogue import Pretrained
 from isomer.errors import UserError
 from isomer.flags import Fetch, to_argv
@@ -27,7 +28,7 @@ def run(given: Parsed) -> None:
         print(f"{item.framework}  {item.model.name}  {item.kind}: {item.file.file_name} ({item.file.licence})")
     urls = tuple(dict.fromkeys(address(item.file) for item in found))
     argv = to_argv(Fetch, {"url": (*options.url, *urls), "mirror": options.mirror})
-    steps.run(engines.choose(options.engine), script(TOOLS, "weights", argv, network=True))
+    steps.run(engines.choose(options), script(TOOLS, "weights", argv, network=True))
 
 
 def address(file: Pretrained) -> str:
@@ -37,13 +38,14 @@ def address(file: Pretrained) -> str:
     return f"{file.url}#{algorithm}={value}" if value else file.url
 
 
-def _list(found: list[Published], as_json: bool) -> None:
+def _list(found: list[Published], json: Path | None) -> None:
     """What there is, and what is here; files that no catalogue knows last."""
     folder = project.volume().weights
     known = {item.file.file_name for item in found}
     others = [path for path in sorted(folder.glob("*")) if _is_weights(path) and path.name not in known]
-    if as_json:
-        tables.show_json([_as_json(item) for item in found] + [{"file": path.name, "fetched": True} for path in others])
+    if json:
+        listed = [_as_json(item) for item in found] + [{"file": path.name, "fetched": True} for path in others]
+        answers.give(json, listed)
         return
     rows = [
         (

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from isomer import answers
 from isomer.errors import UserError
 from launcher import process, project
 from launcher.process import Command
@@ -225,7 +226,11 @@ def run(step: Step) -> int:
     process.show(made)
     # the compose command would leave at once and its container behind
     return process.run(
-        made, foreground=_has_terminal(), ask_to_stop=lambda: interrupt(name), on_stop=lambda: remove(name)
+        made,
+        foreground=_has_terminal(),
+        answers_here=True,
+        ask_to_stop=lambda: interrupt(name),
+        on_stop=lambda: remove(name),
     )
 
 
@@ -281,4 +286,5 @@ def _caller() -> dict[str, str]:
 
 
 def _has_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    """Whether the step gets one; an answer must not be mixed with what it says, which a terminal's one stream would."""
+    return sys.stdin.isatty() and sys.stdout.isatty() and not answers.is_alone()

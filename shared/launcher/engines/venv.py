@@ -204,4 +204,4 @@ def command(step: Step) -> Command:
 def run(step: Step) -> int:
     made = command(step)
     process.show(made)
-    return process.run(made, foreground=step.program != "python")
+    return process.run(made, foreground=step.program != "python", answers_here=True)

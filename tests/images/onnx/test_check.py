@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
 import check
 import onnx
 import pytest
@@ -37,6 +40,25 @@ def test_every_finding_is_printed(sound, capsys):
     assert "opset: 17 where 18" in printed
     assert "batch is fixed to 1" in printed
     assert "isomer.classes" in printed
+
+
+def test_programs_read_every_finding(sound, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["check", str(sound), "--json"])
+    check.main()
+    said = json.loads(capsys.readouterr().out)
+    assert said["passed"] and said["findings"] == [] and said["metadata"]["classes"]
+    model = onnx.load(sound)
+    model.opset_import[0].version = 17
+    onnx.save(model, sound)
+    with pytest.raises(CheckFailed):
+        check.main()
+    said = json.loads(capsys.readouterr().out)
+    assert not said["passed"] and said["findings"][0]["where"] == "opset"
+    monkeypatch.setattr(sys, "argv", ["check", str(sound), "--profile", "robotics-academy", "--json", "-"])
+    with pytest.raises(CheckFailed):
+        check.main()
+    said = json.loads(capsys.readouterr().out)
+    assert said["profile"] == "robotics-academy" and any(line["harm"] for line in said["lines"])
 
 
 def test_bare_core_is_recognised(tmp_path, capsys):

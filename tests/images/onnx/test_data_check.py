@@ -55,6 +55,8 @@ def test_a_path_and_then_the_dataset_made_of_it(run, source):
 def test_errors_end_it_with_1_and_json_has_every_place(run, source, tmp_path):
     (source / "7.xml").write_text(XML.format(200))
     (source / "8.jpg").unlink()
+    done = run("data_check", source, "--json")
+    assert json.loads(done.stdout)["counts"]["error"] == 2 and "7.xml:3" in done.stderr
     done = run("data_check", source, "--json", tmp_path / "found.json")
     assert done.returncode == 1
     assert "7.xml:3 (thing: 200, 20, -90, 70 in " in done.stdout

@@ -173,9 +173,16 @@ def test_pictures_are_turned_upright(run, pictures, tmp_path):
     assert (frame["height"], frame["width"]) == size
 
 
-def test_the_summary_is_for_programs(run, pictures, tmp_path):
-    run("--model", "toy-run", "--source", pictures, "--json", tmp_path / "summary.json", "--limit", 2)
-    summary = json.loads((tmp_path / "summary.json").read_text())
+def test_programs_read_what_was_found_and_the_summary(run, pictures, tmp_path, capsys):
+    words = ("--model", "toy-run", "--source", pictures, "--format", "csv", "--limit", 2)
+    folder = run(*words, "--json", tmp_path / "all.json")
+    assert "detections above" in capsys.readouterr().out
+    run(*words, "--json", name="again")
+    captured = capsys.readouterr()
+    assert "detections above" in captured.err
+    found, again = json.loads((tmp_path / "all.json").read_text()), json.loads(captured.out)
+    assert found["frames"] == again["frames"] == frames(folder) and len(again["frames"]) == 2
+    summary = found["summary"]
     assert summary["frames"] == 2 and summary["frames_per_s"] > 0
     latency = summary["models"][0]["latency_ms"]
     assert 0 < latency["p50"] <= latency["p95"] and summary["models"][0]["provider"] == "CPU"

@@ -43,7 +43,9 @@ def test_equal_models_pass(volume):
     done = run(volume)
     assert done.returncode == 0, done.stderr
     assert "parity: AP50 differs by 0.000" in done.stdout
+    asked = run(volume, "--json")
     report = read(volume)
+    assert json.loads(asked.stdout) == report and "parity: AP50" in asked.stderr
     assert report["verdict"] == {"passed": True, "reasons": [], "max_gap": 0.05, "gap": 0.0, "notes": []}
     assert report["agreement"] == [
         {"models": ["pets-one", "pets-two"], "both": 10, "only_first": 0, "only_second": 0},

@@ -78,7 +78,7 @@ def call(verb: str, **words) -> None:
 def test_models_of_every_image_that_has_a_catalogue(data, capsys):
     (data / "weights").mkdir(parents=True)
     (data / "weights" / "backbone.h5").touch()
-    call("models", json=True)
+    call("models", json="-")
     found = json.loads(capsys.readouterr().out)
     assert [(item["framework"], item["name"]) for item in found] == [
         ("blue", "large"),
@@ -123,7 +123,7 @@ def test_what_is_here_is_listed_without_an_engine(data, capsys):
     call("weights", list=True)
     said = capsys.readouterr().out
     assert "c0ffee" in said and "mine.pth" in said and ".part" not in said
-    call("weights", json=True)
+    call("weights", json="-")
     found = {item["file"]: item for item in json.loads(capsys.readouterr().out)}
     assert list(found) == ["large.tar.gz", "small-a79551df.pth", "backbone.h5", "mine.pth"]
     assert [item["fetched"] for item in found.values()] == [False, False, True, True]

@@ -405,9 +405,11 @@ def test_json_and_bundle_hold_no_private_path(monkeypatch, tmp_path, capsys, dat
 
 
 def _main(verb: str, *flags: str) -> None:
+    from isomer import answers
     from isomer import flags as isomer_flags
     from launcher import options
     from launcher.verbs import Parsed
 
     parsed = isomer_flags.given(options.Doctor, isomer_flags.parser(options.Doctor, verb), list(flags))
-    doctor.run(Parsed(options.Doctor(**parsed), parsed, list(flags)))
+    with answers.alone(parsed.get("json")):
+        doctor.run(Parsed(options.Doctor(**parsed), parsed, list(flags)))

@@ -40,7 +40,7 @@ def make(data):
 
 
 def listed(capsys) -> dict[str, dict]:
-    call("runs", json=True)
+    call("runs", json="-")
     return {item["run"]: item for item in json.loads(capsys.readouterr().out)}
 
 
@@ -102,7 +102,7 @@ def test_one_run_with_everything(make, capsys):
     for words in ("40 of 40 steps", "git_revision  abc", "--epochs  3", "0.400", "checkpoints/best.pt  2.0 MB"):
         assert words in said
     assert "--lr" not in said  # the recipe's
-    call("runs", run="pets-torch", json=True)
+    call("runs", run="pets-torch", json="-")
     found = json.loads(capsys.readouterr().out)
     assert [line["mAP"] for line in found["evaluations"]] == [0.1, 0.2, 0.3, 0.4]
     assert (len(found["training"]), found["exported"], found["gate"]) == (4, False, None)
@@ -118,7 +118,7 @@ def test_a_run_that_has_only_begun(make, capsys):
 def test_no_runs(data, capsys):
     call("runs")
     assert "no runs in" in capsys.readouterr().out
-    call("runs", json=True)
+    call("runs", json="-")
     assert json.loads(capsys.readouterr().out) == []
 
 
