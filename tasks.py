@@ -29,7 +29,7 @@ def of_script(name: str, help_line: str, image: str, script_name: str, cls: type
     add(verbs.make(name, help_line, (cls, options.Engine), body))
 
 
-def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) -> None:
+def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = (), goes_on: bool = False) -> None:
     """A verb that is one function `call` of the launcher's module of the same name, loaded when it is used."""
 
     def body(given: Parsed) -> None:
@@ -38,7 +38,7 @@ def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = ()) 
         module, function = call.split(":")
         getattr(import_module(f"launcher.{module}"), function)(given)
 
-    add(verbs.make(name, flags.description(cls), (cls,), body, without))
+    add(verbs.make(name, flags.description(cls), (cls,), body, without, goes_on))
 
 
 def train(image: str) -> None:
@@ -98,11 +98,11 @@ def add(task) -> None:
 
 
 namespace = Collection()
-of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",))
+of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",), goes_on=True)
 of_launcher("models", options.Models, "models:run")
 of_launcher("weights", options.Weights, "weights:run", without=("url",))
 of_launcher("runs", options.Runs, "runs:run")
-of_launcher("reproduce", options.Reproduce, "reproduce:run")
+of_launcher("reproduce", options.Reproduce, "reproduce:run", goes_on=True)
 of_launcher("tensorboard", options.Tensorboard, "tensorboard:run")
 of_launcher("test", options.Test, "testing:run")
 of_launcher("build", options.Build, "build:run")

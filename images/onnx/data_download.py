@@ -64,4 +64,4 @@ def _check(options: DataDownload) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, goes_on=True)

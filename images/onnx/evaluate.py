@@ -199,4 +199,4 @@ def _some(names: tuple[str, ...] | list[str]) -> str:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, goes_on=True)

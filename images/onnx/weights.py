@@ -89,4 +89,4 @@ def _is_away(host: str | None, problems: dict[str, FetchError]) -> bool:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, goes_on=True)

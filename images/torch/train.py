@@ -73,4 +73,4 @@ def _check(options: Train) -> None:
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run_main(main, goes_on=True)

@@ -20,6 +20,8 @@ EXIT_USAGE = 2  # what was asked for cannot be done as asked
 EXIT_INTERRUPTED = 130  # Ctrl-C, as shells count it
 EXIT_TERMINATED = 143  # SIGTERM, likewise
 
+GOES_ON = "interrupted: what was finished is kept; the same command goes on from there"
+
 
 class UserError(Exception):
     """What is wrong, where, and what to do, in words for the person who typed the command."""
@@ -63,8 +65,11 @@ def chosen(flag: str, words: str, choices: Iterable[str]) -> list[str]:
     return names
 
 
-def run_main(main: Callable[[], None]) -> NoReturn:
+def run_main(main: Callable[[], None], goes_on: bool = False) -> NoReturn:
     """Run a script's main function and leave with the right exit code.
+
+    Args:
+        goes_on: run again after Ctrl-C, it goes on where it was.
 
     SIGTERM becomes SystemExit, so that `finally` blocks clean up when a container is stopped.
     """
@@ -77,7 +82,7 @@ def run_main(main: Callable[[], None]) -> NoReturn:
         print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("interrupted: what was finished is kept; the same command goes on from there", file=sys.stderr)
+        print(GOES_ON if goes_on else "interrupted: this step starts anew next time", file=sys.stderr, flush=True)
         sys.exit(EXIT_INTERRUPTED)
     except OSError as error:
         sentence = _disk_sentence(error)

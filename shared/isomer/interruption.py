@@ -15,12 +15,11 @@ import threading
 from collections.abc import Iterator
 from types import FrameType
 
-from isomer.errors import EXIT_INTERRUPTED
+from isomer.errors import EXIT_INTERRUPTED, GOES_ON
 from isomer.progress import say
 
 EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 0}
 PATIENCE_SECONDS = 8.0  # of the ten that a signal leaves
-KEPT = "interrupted: what was finished is kept; the same command goes on from there"
 
 
 class Interruption:
@@ -39,7 +38,7 @@ class Interruption:
     def leave(self) -> None:
         """End the program if a signal came; for a place where nothing is half done."""
         if self.requested:
-            say(KEPT)
+            say(GOES_ON)
             sys.exit(self.exit_code)
 
     @contextlib.contextmanager

@@ -24,6 +24,10 @@ class Among(PosixPath):
     """A file that a step reads, with what lies beside it: weights in a second file, a list of names."""
 
 
+class StepInterrupted(KeyboardInterrupt):
+    """Ctrl-C while a step was running, which has said what becomes of it."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What an engine runs.

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from isomer.errors import EXIT_INTERRUPTED, UserError
 from launcher import engines, project
-from launcher.step import Step
+from launcher.step import Step, StepInterrupted
 
 
 class StepFailed(UserError):
@@ -18,19 +18,30 @@ class StepFailed(UserError):
         self.exit_code = code
 
 
+class JobFailed(UserError):
+    """A job of a chain failed; the verb ends with its exit code."""
+
+    def __init__(self, sentence: str, code: int) -> None:
+        super().__init__(sentence)
+        self.exit_code = code
+
+
 def run(engine: ModuleType, *steps: Step) -> None:
     """Run steps one after the other.
 
     Raises:
         StepFailed: a step failed; those after it are not started.
-        KeyboardInterrupt: a step was interrupted at its own terminal.
+        StepInterrupted: a step was interrupted, here or at its own terminal.
     """
     for step in steps:
         engines.check_device(engine, step.device)
         project.make_volume()
         engine.prepare(step.image, step.device)
-        code = engine.run(step)
+        try:
+            code = engine.run(step)
+        except KeyboardInterrupt:
+            raise StepInterrupted from None
         if code == EXIT_INTERRUPTED:
-            raise KeyboardInterrupt
+            raise StepInterrupted
         if code != 0:
             raise StepFailed(step, code)

@@ -14,9 +14,9 @@ from typing import Any
 from invoke import Context, Exit, Task
 
 from isomer import answers, flags, manners
-from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
+from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, GOES_ON, UserError
 from launcher import process, project
-from launcher.step import among, existing, name_or_path, writable
+from launcher.step import StepInterrupted, among, existing, name_or_path, writable
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,21 @@ class Parsed:
     argv: list[str | Path]
 
 
-def make(name: str, help_line: str, classes: Iterable[type], body: Callable, without: Iterable[str] = ()) -> Task:
+def make(
+    name: str,
+    help_line: str,
+    classes: Iterable[type],
+    body: Callable,
+    without: Iterable[str] = (),
+    goes_on: bool = False,
+) -> Task:
     """A task whose flags are those of the dataclasses.
 
     Args:
         help_line: what `--list` shows.
         body: called with one `Parsed` for each class, in order.
         without: flags that this verb does not offer.
+        goes_on: of several steps, it goes on after Ctrl-C with the one that it was at.
     """
     classes = tuple(classes)
     hidden = set(without)
@@ -59,10 +67,10 @@ def make(name: str, help_line: str, classes: Iterable[type], body: Callable, wit
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise Exit(f"error: {error.strerror or error}{where}", code=EXIT_USAGE) from None
-        except KeyboardInterrupt:
-            raise Exit(
-                "interrupted: what was finished is kept; the same command goes on from there", code=EXIT_INTERRUPTED
-            ) from None
+        except KeyboardInterrupt as interrupt:
+            # a step has said itself what becomes of it
+            said = GOES_ON if goes_on else None if isinstance(interrupt, StepInterrupted) else "interrupted"
+            raise Exit(said, code=EXIT_INTERRUPTED) from None
 
     run.__doc__ = help_line
     run.__signature__ = inspect.Signature(

@@ -61,3 +61,17 @@ def test_verbose_says_where_an_error_was_raised(root):
 
 def test_no_colours_in_a_pipe(root, tmp_path):
     assert "\x1b[" not in inv(root, "doctor", "--engine", "venv", ISOMER_DATA=str(tmp_path)).stdout
+
+
+@pytest.mark.parametrize(
+    ("goes_on", "says"), [(True, "the same command goes on from there"), (False, "starts anew next time")]
+)
+def test_after_an_interrupt_a_step_says_what_becomes_of_it(capsys, goes_on, says):
+    from isomer.errors import run_main
+
+    def main() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as left:
+        run_main(main, goes_on=goes_on)
+    assert left.value.code == 130 and says in capsys.readouterr().err

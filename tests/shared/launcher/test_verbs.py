@@ -219,3 +219,18 @@ def test_a_model_is_a_name_or_a_file_each_time(commands, venv_engine, tmp_path):
     call("benchmark", model=["shapes-torch", str(tmp_path / "mine.onnx")], json=str(tmp_path / "all.json"))
     words = ["--model", "shapes-torch", "--model", str(tmp_path / "mine.onnx"), "--json", str(tmp_path / "all.json")]
     assert scripts(commands) == [["benchmark.py", *words]]
+
+
+@pytest.mark.parametrize(("verb", "says"), [("benchmark", None), ("pipeline", "the same command goes on from there")])
+def test_an_interrupted_step_has_said_what_becomes_of_it_but_not_of_those_around_it(
+    commands, venv_engine, monkeypatch, verb, says
+):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("launcher.process.run", interrupted)
+    words = {"benchmark": {"model": ["shapes-torch"]}, "pipeline": {}}
+    with pytest.raises(Exit) as stopped:
+        call(verb, **words[verb])
+    assert stopped.value.code == 130
+    assert (says is None) == (stopped.value.message is None) and (says or "") in (stopped.value.message or "")
