@@ -19,6 +19,7 @@ from published import Published
 from isomer import files, native, progress
 from isomer.contract import EVALUATION_SCORE_THRESHOLD
 from isomer.dataset.canonical import Dataset, Picture, Split
+from isomer.errors import UserError
 
 KEPT = "evaluation"  # folder in a dataset's reports
 
@@ -51,12 +52,14 @@ def with_ids(results: list[dict[str, Any]], ids: dict[int, int]) -> list[dict[st
 
 def detect_split(
     folder: Path, dataset: Dataset, split: Split, model: Published, device: str = "auto"
-) -> list[dict[str, Any]]:
-    """The model's detections on a split, with its own class ids; `folder` is the dataset's in reports/.
+) -> tuple[dict[int, list[dict[str, Any]]], dict[int, str]]:
+    """The model's detections on a split, with its own class ids, by picture id; and why pictures could not be read.
+
+    Args:
+        folder: the dataset's in reports/.
 
     Raises:
         CheckFailed: the model does not run.
-        UserError: a picture cannot be read.
     """
     path = folder / KEPT / f"{model.name.replace('/', '_')}-{split.name}.jsonl"
     head = {
@@ -67,6 +70,7 @@ def detect_split(
     }
     done = dict(_kept(path, head))
     left = [picture for picture in split.pictures if picture.id not in done]
+    unread: dict[int, str] = {}
     if done and left:
         progress.say(f"{model.name}: {len(split.pictures) - len(left)} pictures are done already")
     if left:
@@ -76,10 +80,15 @@ def detect_split(
         finder = to_low_scores(model, device)
         with path.open("a") as stream:
             for picture in progress.track(left, model.name, unit="images"):
-                done[picture.id] = detect(finder, picture, split.load(picture))
+                try:
+                    pixels = split.load(picture)
+                except UserError as error:
+                    unread[picture.id] = str(error)
+                    continue
+                done[picture.id] = detect(finder, picture, pixels)
                 stream.write(json.dumps({"image_id": picture.id, "results": done[picture.id]}) + "\n")
                 stream.flush()
-    return [result for picture in split.pictures for result in done[picture.id]]
+    return done, unread
 
 
 def _kept(path: Path, head: dict[str, Any]) -> Iterator[tuple[int, list[dict[str, Any]]]]:

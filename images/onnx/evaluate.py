@@ -13,7 +13,7 @@ from isomer import answers, class_names, evaluations, files, progress
 from isomer.class_names import Names
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset
-from isomer.errors import UserError, run_main
+from isomer.errors import CheckFailed, UserError, run_main
 from isomer.flags import Evaluate, parse
 from isomer.mistakes import BOTH, MISTAKES, RIGHT
 from isomer.report import evaluation_page
@@ -29,7 +29,10 @@ MOST_NAMES = 12
 def main() -> None:
     options = parse(Evaluate, prog="evaluate")
     with answers.alone(options.json):
-        answers.give(options.json, evaluate(options))
+        report = evaluate(options)
+        answers.give(options.json, report)
+    if report["left_out"]:
+        raise CheckFailed(f"{len(report['left_out'])} pictures could not be read; the figures are of the others")
 
 
 def evaluate(options: Evaluate) -> dict[str, Any]:
@@ -46,15 +49,23 @@ def evaluate(options: Evaluate) -> dict[str, Any]:
     for model in models:
         for line in said(model, names[model.name]):
             progress.say(line)
+    found, unread = {}, {}
+    for model in models:
+        found[model.name], problems = detecting.detect_split(folder, dataset, split, model, options.device)
+        for picture, problem in problems.items():
+            if picture not in unread:
+                progress.say(f"left out: {problem}")
+        unread |= problems
+    split = evaluations.without(split, unread)
     evaluated = []
     for model in models:
-        found = detecting.detect_split(folder, dataset, split, model, options.device)
-        results = detecting.with_ids(found, names[model.name].ids(model.classes, dataset.classes))
+        own = [result for picture in split.pictures for result in found[model.name][picture.id]]
+        results = detecting.with_ids(own, names[model.name].ids(model.classes, dataset.classes))
         threshold = model.score_threshold if options.threshold is None else options.threshold
         evaluated.append(evaluations.measure(_about(model), names[model.name], split, results, threshold))
-    report = evaluations.report(dataset, split, evaluated)
+    report = evaluations.report(dataset, split, evaluated, list(unread.values()))
     files.write_json(folder / evaluations.EVALUATION_JSON, report)
-    page = evaluation_page.render(dataset, split, evaluated)
+    page = evaluation_page.render(dataset, split, evaluated, report["left_out"])
     files.write_text(folder / evaluations.EVALUATION_HTML, page)
     show(report)
     progress.say(f"{folder / evaluations.EVALUATION_JSON}")

@@ -5,7 +5,7 @@ reports/DATASET/   evaluation.json  evaluation.html  evaluation/MODEL-SPLIT.json
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from isomer import mistakes
 from isomer.class_names import Names
 from isomer.dataset.canonical import Dataset, Split
+from isomer.errors import UserError
 from isomer.evaluation import Metrics, evaluate, score_pictures
 from isomer.run import now
 
@@ -88,14 +89,27 @@ def measure(
     )
 
 
-def report(dataset: Dataset, split: Split, evaluated: Iterable[Evaluated]) -> dict[str, Any]:
-    """evaluation.json."""
+def without(split: Split, unread: Container[int]) -> Split:
+    """The split without the pictures of these ids.
+
+    Raises:
+        UserError: none is left.
+    """
+    left = tuple(picture for picture in split.pictures if picture.id not in unread)
+    if not left:
+        raise UserError(f"none of the {len(split.pictures)} {split.name} pictures can be read")
+    return replace(split, pictures=left)
+
+
+def report(dataset: Dataset, split: Split, evaluated: Iterable[Evaluated], left_out: list[str]) -> dict[str, Any]:
+    """evaluation.json; `left_out` says which pictures could not be read, and why."""
     return {
         "made": now(),
         "data": dataset.name,
         "dataset_sha256": dataset.sha256,
         "split": split.name,
         "images": len(split.pictures),
+        "left_out": left_out,
         "classes": list(dataset.classes),
         "models": [one.to_json() for one in evaluated],
     }

@@ -20,12 +20,12 @@ MOST_PAIRS = 100  # rows of matched names
 BY = {GIVEN: "--map"}
 
 
-def render(dataset: Dataset, split: Split, evaluated: Sequence[Evaluated]) -> str:
-    """The page as one self-contained HTML document."""
+def render(dataset: Dataset, split: Split, evaluated: Sequence[Evaluated], left_out: Sequence[str] = ()) -> str:
+    """The page as one self-contained HTML document; `left_out` says which pictures could not be read."""
     detectors = [Detector(one.name, one.results, place) for place, one in enumerate(evaluated)]
     threshold = max(one.metrics.score_threshold for one in evaluated)
     sections = [
-        _verdict(split, evaluated),
+        _verdict(split, evaluated, left_out),
         _results(split, evaluated),
         Section("Class names", list(_names(evaluated))),
         _costs(evaluated),
@@ -34,9 +34,9 @@ def render(dataset: Dataset, split: Split, evaluated: Sequence[Evaluated]) -> st
     return page(dataset.name, sections, lede=words.about(dataset), kind="evaluation")
 
 
-def _verdict(split: Split, evaluated: Sequence[Evaluated]) -> Verdict:
+def _verdict(split: Split, evaluated: Sequence[Evaluated], left_out: Sequence[str]) -> Verdict:
     ordered = sorted(evaluated, key=lambda one: one.metrics.mAP or 0, reverse=True)
-    lines = [f"On {words.plural(len(split.pictures), f'{split.name} picture')}."]
+    lines = [f"On {words.plural(len(split.pictures), f'{split.name} picture')}.", *(f"Left out: {problem}." for problem in left_out)]
     for one in ordered:
         if one.best is not None:
             lines.append(

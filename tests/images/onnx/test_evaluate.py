@@ -13,7 +13,8 @@ import onnx
 import pets
 import pytest
 
-from isomer.errors import UserError
+from isomer.dataset import canonical
+from isomer.errors import CheckFailed, UserError
 from isomer.volume import Volume
 
 DOG = pets.DOG
@@ -79,6 +80,22 @@ def test_every_kind_of_mistake_by_construction(volume, run):
     }
     assert "5 (+0.500)" in out and "2 by the same name: cat, dog" in out
     assert [item["mistakes"] for item in model["worst"]] == [5] * 5  # four wrong, one dog not found
+
+
+def test_an_unreadable_picture_is_named_and_left_out_for_all(volume, run, capsys):
+    pets.publish(volume, "one")
+    pets.publish(volume, "two", dog=0.1)
+    run("--model", "pets-one")
+    dataset = canonical.load(volume.dataset("pets"))
+    broken = dataset.split("test").pictures[1]
+    dataset.split("test").path(broken).write_bytes(b"no picture")
+    with pytest.raises(CheckFailed, match="1 pictures could not be read; the figures are of the others"):
+        run("--model", "pets-one", "--model", "pets-two")
+    out, report = capsys.readouterr().out, read(volume)
+    assert out.count(f"left out: cannot read the picture {dataset.split('test').path(broken)}") == 1
+    assert "Left out: cannot read" in (volume.reports / "pets" / "evaluation.html").read_text()
+    assert report["images"] == 4 and len(report["left_out"]) == 1
+    assert [model["metrics"]["recall"] for model in report["models"]] == [1, 0.5]
 
 
 def test_names_are_matched_and_said(volume, run):
