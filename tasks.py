@@ -24,9 +24,9 @@ def of_script(name: str, help_line: str, image: str, script_name: str, cls: type
 
     def body(given: Parsed, engine: Parsed) -> None:
         device = getattr(given.flags, "device", "auto")
-        steps.run(engines.choose(engine.flags.engine), script(image, script_name, given.argv, device, network))
+        steps.run(engines.choose(engine.flags), script(image, script_name, given.argv, device, network))
 
-    add(verbs.make(name, help_line, (cls, options.Engine), body))
+    add(verbs.make(name, help_line, (cls, options.Steps), body))
 
 
 def of_launcher(name: str, cls: type, call: str, without: tuple[str, ...] = (), goes_on: bool = False) -> None:
@@ -45,39 +45,39 @@ def train(image: str) -> None:
     """train-NAME; a container is shown the file of weights too that only --config or the run names."""
 
     def body(given: Parsed, engine: Parsed) -> None:
-        argv = training.argv(given, image)
-        steps.run(engines.choose(engine.flags.engine), script(image, "train", argv, given.flags.device))
+        chosen = engines.choose(engine.flags)
+        steps.run(chosen, training.step(given, image, engine.flags.gpus_per_node))
 
     help_line = f"Train in {image}; the same command goes on where it stopped."
-    add(verbs.make(f"train-{image}", help_line, (flags.Train, options.Engine), body))
+    add(verbs.make(f"train-{image}", help_line, (flags.Train, options.Steps), body))
 
 
 def export(image: str) -> None:
     """export-NAME: the framework's core, then head and tail around it, then the gate, which publishes."""
 
     def body(core: Parsed, around: Parsed, engine: Parsed) -> None:
-        chosen = engines.choose(engine.flags.engine)
+        chosen = engines.choose(engine.flags)
         steps.run(chosen, *exporting.steps(image, {**core.typed, **around.typed}))
 
     help_line = f"Export a {image} run, prove it against {image}, publish it."
-    add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Engine), body))
+    add(verbs.make(f"export-{image}", help_line, (flags.Export, flags.Assemble, options.Steps), body))
 
 
 def convert() -> None:
     """A model made elsewhere: identified, converted in the image that opens it, then as an export."""
 
     def body(given: Parsed, around: Parsed, engine: Parsed) -> None:
-        converting.run(engines.choose(engine.flags.engine), given, around.typed)
+        converting.run(engines.choose(engine.flags), given, around.typed)
 
     help_line = "Convert a model made elsewhere, prove it, publish it."
-    add(verbs.make("convert", help_line, (flags.Convert, flags.Assemble, options.Engine), body, without=("run",)))
+    add(verbs.make("convert", help_line, (flags.Convert, flags.Assemble, options.Steps), body, without=("run",)))
 
 
 def play() -> None:
     """Where its server listens and what it serves to browsers is the engine's business."""
 
     def body(given: Parsed, engine: Parsed) -> None:
-        playing.run(engines.choose(engine.flags.engine), given)
+        playing.run(engines.choose(engine.flags), given)
 
     help_line = "Open a page where models run in the browser itself."
     add(verbs.make("play", help_line, (flags.Play, options.Engine), body, without=("host", "web")))
@@ -87,10 +87,10 @@ def infer() -> None:
     """A camera, the screen and the network are the step's only where they were asked for."""
 
     def body(given: Parsed, engine: Parsed) -> None:
-        steps.run(engines.choose(engine.flags.engine), inferring.step(given))
+        steps.run(engines.choose(engine.flags), inferring.step(given))
 
     help_line = "Run models on pictures, videos, a camera or a stream."
-    add(verbs.make("infer", help_line, (flags.Infer, options.Engine), body))
+    add(verbs.make("infer", help_line, (flags.Infer, options.Steps), body))
 
 
 def add(task) -> None:
@@ -102,6 +102,9 @@ of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",), goes
 of_launcher("models", options.Models, "models:run")
 of_launcher("weights", options.Weights, "weights:run", without=("url",))
 of_launcher("runs", options.Runs, "runs:run")
+of_launcher("jobs", options.Jobs, "jobs:show")
+of_launcher("jobs-log", options.JobsLog, "jobs:log")
+of_launcher("jobs-cancel", options.JobsCancel, "jobs:cancel")
 of_launcher("reproduce", options.Reproduce, "reproduce:run", goes_on=True)
 of_launcher("tensorboard", options.Tensorboard, "tensorboard:run")
 of_launcher("test", options.Test, "testing:run")

@@ -17,6 +17,7 @@ from isomer.manners import is_verbose
 
 EXIT_FAILED = 1  # the work was done and the answer is no: a gate, a check, a comparison
 EXIT_USAGE = 2  # what was asked for cannot be done as asked
+EXIT_LOST = 75  # another process of a run is gone (sysexits.h: try again later)
 EXIT_INTERRUPTED = 130  # Ctrl-C, as shells count it
 EXIT_TERMINATED = 143  # SIGTERM, likewise
 
@@ -27,6 +28,12 @@ class UserError(Exception):
     """What is wrong, where, and what to do, in words for the person who typed the command."""
 
     exit_code = EXIT_USAGE
+
+
+class ProcessLost(UserError):
+    """Another process of the same run is gone; nothing is wrong with what was asked for."""
+
+    exit_code = EXIT_LOST
 
 
 class CheckFailed(UserError):

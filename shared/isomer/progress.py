@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +18,8 @@ from isomer.manners import is_quiet
 T = TypeVar("T")
 
 LOG_SECONDS = 10.0  # between two plain lines
+VARIABLE = "ISOMER_LOG_SECONDS"  # says otherwise, where somebody follows the log
+PLAIN = re.compile(r"(?P<what>\S.*): (?P<done>\d+)/(?P<total>\d+) (?P<unit>\S*)  (?P<rate>[\d.]+)/s  \d+ s left")
 
 
 def say(text: str) -> None:
@@ -63,7 +68,7 @@ class Bar:
         self.done += count
         if self._progress:
             self._progress.update(self._task, completed=self.done, rate=f"{self.rate:.1f} {self.unit}/s", text=text)
-        elif self._is_done or time.monotonic() - self._last >= LOG_SECONDS:
+        elif self._is_done or time.monotonic() - self._last >= float(os.environ.get(VARIABLE, LOG_SECONDS)):
             self._last = time.monotonic()
             if is_quiet():
                 return
@@ -87,3 +92,21 @@ def track(items: Sequence[T] | Iterable[T], what: str, unit: str = "", total: in
         for item in items:
             yield item
             bar.advance()
+
+
+class Line:
+    """Lines of another machine's log, shown here: on a terminal its progress stays in one place."""
+
+    def __init__(self) -> None:
+        self._in_place = False
+
+    def show(self, text: str) -> None:
+        if not sys.stdout.isatty():
+            say(text)
+            return
+        moves = PLAIN.match(text) is not None
+        if moves:
+            text = text[: shutil.get_terminal_size().columns - 1]
+        start = "\r\x1b[K" if self._in_place else ""
+        print(f"{start}{text}", end="" if moves else "\n", flush=True)
+        self._in_place = moves

@@ -2,6 +2,7 @@
 
 runs/RUN/   config.json  run.json (provenance)  metrics.jsonl  checkpoints/  tensorboard/
             native/ (predictions)  core.onnx  core.json  assembled.onnx  gate.json
+            slurm/ (batch scripts and logs of a cluster's jobs)
             of a converted model also: source.json, reference/ (pictures); whole.onnx  whole.json for core.*
 """
 
@@ -83,6 +84,11 @@ class RunFolder:
     def metrics_jsonl(self) -> Path:
         return self.path / "metrics.jsonl"
 
+    @property
+    def jobs(self) -> Path:
+        """Batch scripts and logs of a cluster's jobs."""
+        return self.path / "slurm"
+
     def config(self) -> dict[str, Any]:
         return json.loads((self.path / "config.json").read_text())
 
@@ -106,6 +112,16 @@ class RunFolder:
         clean = {key: None if isinstance(value, float) and value != value else value for key, value in values.items()}
         with self.metrics_jsonl.open("a") as stream:
             stream.write(json.dumps(clean, allow_nan=False) + "\n")
+
+    def clear(self) -> None:
+        """Throw away what was trained; the logs of a cluster's jobs stay, of which one may be this one's."""
+        for path in self.path.glob("*"):
+            if path == self.jobs:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def is_empty(self) -> bool:
         """Whether it ended before anything was learned."""
@@ -147,7 +163,7 @@ def start_or_resume(
     }
     wanted = json.loads(json.dumps(wanted))
     if config.fresh:
-        shutil.rmtree(run.path, ignore_errors=True)
+        run.clear()
     if (run.path / "config.json").is_file():
         found = run.config()
         different = [

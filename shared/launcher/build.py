@@ -8,7 +8,7 @@ from launcher.verbs import Parsed
 
 def run(given: Parsed) -> None:
     names = project.chosen("image", given.flags.image, project.images())
-    engine = engines.choose(given.flags.engine)
+    engine = engines.choose(given.flags)
     for name in names:
         engine.build(name)
         print(f"{name}: {engine.describe(name)}", flush=True)

@@ -20,6 +20,7 @@ from isomer.errors import CheckFailed, UserError
 from launcher import checkup, engines, project
 from launcher.checkup import ERROR, Finding, World
 from launcher.checkup.folders import free
+from launcher.options import Doctor
 from launcher.verbs import Parsed
 
 STYLES = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -28,7 +29,7 @@ RUNS = 5  # whose records a bug report holds
 
 def run(given: Parsed) -> None:
     options = given.flags
-    name, known = _engine(options.engine)
+    name, known = _engine(options)
     findings = checkup.examine(World(name))
     if options.bundle:
         write_bundle(options.bundle, known, findings)
@@ -44,12 +45,12 @@ def run(given: Parsed) -> None:
         raise CheckFailed(f"a run would fail here: {', '.join(errors)}")
 
 
-def _engine(asked: str | None) -> tuple[str, dict[str, str]]:
+def _engine(flags: Doctor) -> tuple[str, dict[str, str]]:
     """The engine that a verb would use, and the facts; one that was asked for and cannot be used has none."""
     try:
-        engine = engines.choose(asked)
+        engine = engines.choose(flags)
     except UserError as error:
-        name = asked or os.environ["ISOMER_ENGINE"]
+        name = flags.engine or os.environ["ISOMER_ENGINE"]
         if name not in engines.NAMES:
             raise
         return name, {"engine": str(error)}

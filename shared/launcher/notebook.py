@@ -16,7 +16,7 @@ LOCK = FOLDER / "requirements.lock"
 def run(given: Parsed) -> None:
     image, port = project.check_image(given.flags.image), given.flags.port
     ports.check_free(port)
-    engine = engines.choose(given.flags.engine)
+    engine = engines.choose(given.flags)
     environment = venv.tool("notebook", LOCK)
     argv = ("-m", "isomer.notebooks", "serve", environment, image, source(image))
     argv = (*argv, f"--ip={engine.LISTEN}", f"--port={port}")

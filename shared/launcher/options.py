@@ -4,15 +4,48 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from isomer.flags import KINDS, Fetch, Json, Train, flag, required
+
+ROAD = "road"  # docs/guide.md, among the images' own guides
+
+
+def _engine(heading: str | None = None) -> Any:
+    words = "what runs the steps [default: docker if it answers, else venv]"
+    return flag(None, words, choices=("docker", "venv", "slurm"), heading=heading)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Engine:
-    engine: str | None = flag(
-        None, "what runs the steps [default: docker if it answers, else venv]", choices=("docker", "venv")
-    )
+    engine: str | None = _engine()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What a job on a cluster asks for; each stands in slurm.toml under the same name, too."""
+
+    partition: str | None = flag(None, "partition of the cluster", heading="with --engine slurm, over slurm.toml")
+    account: str | None = flag(None, "account that pays")
+    qos: str | None = flag(None, "quality of service")
+    time_limit: str | None = flag(None, "time limit of one start: minutes, H:MM:SS or DAYS-HOURS")
+    memory: str | None = flag(None, "memory of each node, like 16G")
+    constraint: str | None = flag(None, "feature that the nodes must have")
+    cpus_per_task: int | None = flag(None, "processor cores of each process", least=1)
+    gpus_per_node: int | None = flag(None, "GPUs of each node; a training takes them all", least=0)
+    modules: str | None = flag(None, "modules to load, with commas")
+    runtime: str | None = flag(None, "what the environment on the nodes is", choices=("venv", "pyxis", "apptainer"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run(Engine):
+    engine: str | None = _engine(heading="engine")
+    dry_run: bool = flag(False, "start nothing: show the commands, or with slurm the batch script")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps(Site, Run):
+    """How the steps of a verb are run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +54,7 @@ class Image:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline(Train, Engine):
+class Pipeline(Steps, Train):
     """The main job: train, export, compare, report.
 
     Examples:
@@ -70,7 +103,7 @@ class Runs(Json):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduce(Engine):
+class Reproduce(Steps):
     """Train a run again, and say whether it came out the same.
 
     Examples:
@@ -167,15 +200,16 @@ class Shell(Engine):
 
 @dataclass(frozen=True, kw_only=True)
 class Notebook(Engine):
-    """Open an image's notebook in a browser on this machine.
+    """Open a guide as a notebook in a browser on this machine.
 
     Examples:
         ./inv notebook torch
-        ./inv notebook onnx --port 8889
+        ./inv notebook road --port 8889
     """
 
-    image: str = required("image", positional=True)
+    guide: str = required(f"an image, for its guide in that image; or {ROAD}, the whole road", positional=True)
     port: int = flag(8888, "port on this machine", least=1, most=65535)
+    execute: bool = flag(False, "open nothing: execute all cells, and keep what they give")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,3 +248,38 @@ class Conflicts:
     """
 
     image: str = flag("torch,tf", "two images, with a comma")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs(Json):
+    """List your jobs of a Slurm cluster: run, state, nodes, time, why they wait.
+
+    Examples:
+        ./inv jobs
+        ./inv jobs --json
+    """
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsCancel:
+    """Cancel jobs by number or run; training saves first.
+
+    Examples:
+        ./inv jobs-cancel 1234
+        ./inv jobs-cancel shapes-torch
+    """
+
+    job: str = required("number of a job, or a run; with commas for more, or all", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobsLog:
+    """Show a job's log, and go on with it.
+
+    Examples:
+        ./inv jobs-log 1234
+        ./inv jobs-log shapes-torch --follow
+    """
+
+    job: str = required("number of a job, or a run", positional=True)
+    follow: bool = flag(False, "go on until the job has ended, with its exit code")

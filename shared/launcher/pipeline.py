@@ -19,6 +19,7 @@ from launcher.state import State, gap
 from launcher.step import Step, script
 from launcher.verbs import Parsed
 
+PARITY = "parity"
 DRAWN = "shapes"  # the dataset that is made when it is not there
 TRAINING = {item.name for item in fields(Train)} - {"run"}
 
@@ -34,6 +35,7 @@ class Stage:
     is_done: Callable[[], bool]
     steps: list[Step]
     is_complete: Callable[[], bool] = lambda: True
+    needs: tuple[str, ...] = ()  # names of the stages whose results it takes
 
 
 def run(given: Parsed) -> None:
@@ -46,20 +48,24 @@ def run(given: Parsed) -> None:
     _check_gap(options.max_gap)
     if options.data != DRAWN:
         state.volume.dataset(options.data)
-    engine = engines.choose(options.engine)
+    engine = engines.choose(options)
     engines.check_device(engine, options.device)
     for name in state.frameworks:
         if not (options.config or state.is_trained(name, _training(options))):
             catalogues.check_trainable(name, options.model, options.weights)
-    stages = plan(state, given)
+    stages = plan(state, given, options.gpus_per_node)
     start = time.monotonic()
+    if engine.NAME == "slurm" and not options.dry_run:
+        _as_jobs(stages, state)
+        close(state, gap_is_limit="max_gap" in given.typed)
+        return
     worked = [_go_through(engine, stage, f"[{number}/{len(stages)}]", stages) for number, stage in enumerate(stages, 1)]
     took = _clock(time.monotonic() - start)
     print(f"\nall {len(stages)} stages are done, in {took}" if any(worked) else "\neverything is done already")
     close(state, gap_is_limit="max_gap" in given.typed)
 
 
-def plan(state: State, given: Parsed) -> list[Stage]:
+def plan(state: State, given: Parsed, gpus_per_node: int | None = None) -> list[Stage]:
     """The stages of the main job, in order."""
     typed = {key: value for key, value in given.typed.items() if key in TRAINING}
     trained = verbs.parse(Train, "pipeline", typed)
@@ -67,18 +73,21 @@ def plan(state: State, given: Parsed) -> list[Stage]:
     data = ["--data", state.data]
     device = {"device": typed["device"]} if "device" in typed else {}
 
-    stages = [Stage(f"data-make {DRAWN}", state.has_dataset, [script(TOOLS, "data_make", [DRAWN])])]
+    made = f"data-make {DRAWN}"
+    stages = [Stage(made, state.has_dataset, [script(TOOLS, "data_make", [DRAWN])])]
     for name in state.frameworks:
         is_done = partial(state.is_trained, name, config)
-        step = script(name, "train", training.argv(trained, name), config.device)
-        stages.append(Stage(f"train-{name}", is_done, [step], partial(state.has_ended, name)))
+        step = training.step(trained, name, gpus_per_node)
+        stages.append(Stage(f"train-{name}", is_done, [step], partial(state.has_ended, name), needs=(made,)))
     for name in state.frameworks:
         is_done = partial(state.is_published, name)
-        stages.append(Stage(f"export-{name}", is_done, exporting.steps(name, {"data": state.data, **device})))
+        steps_ = exporting.steps(name, {"data": state.data, **device})
+        stages.append(Stage(f"export-{name}", is_done, steps_, needs=(f"train-{name}",)))
+    exported = tuple(f"export-{name}" for name in state.frameworks)
     models = [word for name in state.runs() for word in ("--model", name)]
     compare = script(TOOLS, "parity", [*data, *models, "--max-gap", given.flags.max_gap])
-    stages.append(Stage("parity", partial(state.is_compared, given.flags.max_gap), [compare]))
-    stages.append(Stage("report", state.is_reported, [script(TOOLS, "report", data)]))
+    stages.append(Stage(PARITY, partial(state.is_compared, given.flags.max_gap), [compare], needs=exported))
+    stages.append(Stage("report", state.is_reported, [script(TOOLS, "report", data)], needs=(*exported, PARITY)))
     return stages if state.data == DRAWN else stages[1:]
 
 
@@ -99,12 +108,44 @@ def _go_through(engine: ModuleType, stage: Stage, number: str, stages: list[Stag
             steps.run(engine, *stage.steps)
         except steps.StepFailed:
             # a comparison that says no has an answer too, and the page shows it
-            if stage.name != "parity" or not stage.is_done():
+            if stage.name != PARITY or not stage.is_done():
                 raise
     if not stage.is_complete():
         raise UserError(f"{stage.name} was stopped before its end: the same command goes on from there")
     print(f"{number} {stage.name} took {_clock(time.monotonic() - start)}", flush=True)
     return True
+
+
+def _as_jobs(stages: list[Stage], state: State) -> None:
+    """Put all stages into a cluster's queue at once, and follow them: what does not need each other runs side by side.
+
+    Raises:
+        UserError: a stage failed; those that need it were not started.
+    """
+    from launcher.slurm.chain import Chain, Link
+
+    # a comparison that says no has an answer too, and the page shows it
+    links = [
+        Link(
+            stage.name,
+            stage.steps,
+            stage.is_done,
+            needs=tuple(name for name in stage.needs if name != PARITY),
+            follows=tuple(name for name in stage.needs if name == PARITY),
+        )
+        for stage in stages
+    ]
+    chain = Chain()
+    chain.submit(links)
+    if not chain.jobs:
+        print("\neverything is done already")
+        return
+    codes = chain.follow()
+    failed = {name: code for name, code in codes.items() if code and not (name == PARITY and state.parity())}
+    if failed:
+        name, code = next(iter(failed.items()))
+        raise steps.JobFailed(f"{name} ended with exit code {code}; ./inv jobs-log {chain.jobs[name][-1][0]}", code)
+    print(f"\nall {len(chain.jobs)} stages are done")
 
 
 @contextlib.contextmanager

@@ -50,7 +50,7 @@ def run(given: Parsed) -> None:
     if first.record().get("state") != DONE:
         raise UserError(f"run {first.name!r} is not trained to its end: the command that started it goes on with it")
     again = RunFolder(volume.runs / f"{first.name}{AGAIN}")
-    engine = engines.choose(options.engine)
+    engine = engines.choose(options)
     _check_dataset(volume, first)
     found = differences(engine, first)
     config = first.config()

@@ -14,7 +14,7 @@ def run(given: Parsed) -> None:
     image = project.check_image(given.flags.image)
     if not sys.stdin.isatty():
         raise UserError("shell needs a terminal; to run a script, use its verb or `docker compose run`")
-    engine = engines.choose(given.flags.engine)
+    engine = engines.choose(given.flags)
     project.make_volume()
     engine.prepare(image)
     code = engine.run(Step(image, program="bash", network=given.flags.online))

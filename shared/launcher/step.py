@@ -44,6 +44,8 @@ class Step:
         tests: give the step the repository's tests, and run it where they are found.
         camera: a device that the step looks through.
         screen: whether the step opens a window.
+        run: what it trains: the run that the same step goes on with when it was stopped.
+        nodes: machines that work together, where the engine has several; each is given `devices` processes.
     """
 
     image: str
@@ -56,6 +58,9 @@ class Step:
     tests: bool = False
     camera: Path | None = None
     screen: bool = False
+    run: str | None = None
+    nodes: int = 1
+    devices: int = 1
 
     def reads(self) -> list[Path]:
         return [item for item in self._paths() if not isinstance(item, Output)]

@@ -18,7 +18,7 @@ def run(given: Parsed) -> None:
     ports.check_free(port)
     runs = project.make_volume().runs
     runs.mkdir(exist_ok=True)
-    engine = engines.choose(given.flags.engine)
+    engine = engines.choose(given.flags)
     argv = ("--logdir", runs, "--port", str(port), "--host", engine.LISTEN, "--reload_multifile", "true")
     print(f"http://localhost:{port}/ shows the curves of all runs; Ctrl-C ends it", flush=True)
     try:

@@ -36,7 +36,7 @@ class Part:
 
 def run(given: Parsed) -> None:
     names = project.chosen("image", given.flags.image, [HOST, *project.images()])
-    engine = engines.choose(given.flags.engine)
+    engine = engines.choose(given.flags)
     slow = given.flags.slow
     parts = []
     if HOST in names:

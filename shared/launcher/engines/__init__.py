@@ -11,6 +11,7 @@
     web(image)               the folder, as a step sees it, of what browsers run models with; fetched if it must be
     IN_BACKGROUND            whether prepare may go on while another step runs
     LISTEN                   the address that a step with a port listens on
+    shown(step)              what run would do, as text
     run(step)                run a step to its end in a prepared environment, and give its exit code
 
 Each stops its step when the launcher is interrupted or terminated.
@@ -18,13 +19,18 @@ Each stops its step when the launcher is interrupted or terminated.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from types import ModuleType
+from typing import Any
 
 from isomer.errors import UserError, known
+from isomer.flags import option
 from isomer.manners import is_quiet
+from launcher.options import Engine, Site
+from launcher.step import Step
 
-NAMES = ("docker", "venv")
+NAMES = ("docker", "venv", "slurm")
 
 
 def load(name: str) -> ModuleType:
@@ -35,25 +41,57 @@ def load(name: str) -> ModuleType:
     return import_module(f"launcher.engines.{name}")
 
 
-def choose(name: str | None = None) -> ModuleType:
+def choose(flags: Engine) -> ModuleType | DryRun:
     """The engine asked for with --engine or ISOMER_ENGINE, else docker where it answers, else venv; said in one line.
 
+    Args:
+        flags: of the verb; those of options.Site are the slurm engine's.
+
     Raises:
-        UserError: the one asked for cannot be used here.
+        UserError: the one asked for cannot be used here, or a flag is another engine's.
     """
-    name = name or os.environ.get("ISOMER_ENGINE") or None
-    docker = load("docker")
+    name = flags.engine or os.environ.get("ISOMER_ENGINE") or None
     if name is None:
+        docker = load("docker")
         reason = docker.unavailable()
         engine = docker if reason is None else load("venv")
         _say(f"{engine.NAME} ({'a Docker engine answers' if reason is None else reason})")
-        return engine
-    engine = load(name)
-    reason = engine.unavailable()
-    if reason is not None:
-        raise UserError(f"the {name} engine cannot be used: {reason}")
-    _say(f"{engine.NAME} (as asked)")
-    return engine
+    else:
+        engine = load(name)
+        reason = engine.unavailable()
+        if reason is not None:
+            raise UserError(f"the {name} engine cannot be used: {reason}")
+        _say(f"{engine.NAME} (as asked)")
+    if isinstance(flags, Site):
+        if engine.NAME == "slurm":
+            engine.use(flags)
+        else:
+            _refuse_site(flags, engine.NAME)
+    return DryRun(engine) if getattr(flags, "dry_run", False) else engine
+
+
+class DryRun:
+    """An engine that only shows what it would do."""
+
+    def __init__(self, engine: ModuleType) -> None:
+        self._engine = engine
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+    def prepare(self, image: str, device: str = "auto") -> None:
+        if not self._engine.is_ready(image, device):
+            print(f"# the environment of {image} would be made first: ./inv build --image {image}")
+
+    def run(self, step: Step) -> int:
+        print(self._engine.shown(step), flush=True)
+        return 0
+
+
+def _refuse_site(flags: Site, engine: str) -> None:
+    for item in dataclasses.fields(Site):
+        if getattr(flags, item.name) is not None:
+            raise UserError(f"{option(item.name)} is for --engine slurm; here the engine is {engine}")
 
 
 def _say(words: str) -> None:
@@ -65,4 +103,5 @@ def check_device(engine: ModuleType, device: str) -> None:
     """Refuse a GPU that is not there before anything starts."""
     if device == "gpu" and engine.gpu() is None:
         missing = {"docker": "the Docker engine has no NVIDIA runtime", "venv": "nvidia-smi lists no GPU"}
+        missing["slurm"] = "no node of the partition has GPUs (sinfo --format=%G)"
         raise UserError(f"--device gpu: {missing[engine.NAME]}. Use --device cpu, or auto to take what there is")

@@ -219,6 +219,11 @@ def _cookies() -> str:
     return str(path) if path.is_file() else ""
 
 
+def shown(step: Step) -> str:
+    """The command of a step, for --dry-run."""
+    return command(step, f"isomer-{step.image}").line()
+
+
 def run(step: Step) -> int:
     project.make_volume()
     name = f"isomer-{step.image}-{secrets.token_hex(4)}"

@@ -58,7 +58,8 @@ def place() -> Path:
 
 
 def lock_of(image: str, device: str = "auto") -> Path:
-    return project.lock_of(image, cpu=device == "cpu" or gpu() is None)
+    # --device gpu where there is none is for other machines, which see this one's environments
+    return project.lock_of(image, cpu=device == "cpu" or (device == "auto" and gpu() is None))
 
 
 def folder(image: str, device: str = "auto") -> Path:
@@ -199,6 +200,11 @@ def command(step: Step) -> Command:
             **extra,
         },
     )
+
+
+def shown(step: Step) -> str:
+    """The command of a step, for --dry-run."""
+    return command(step).line()
 
 
 def run(step: Step) -> int:

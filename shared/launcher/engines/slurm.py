@@ -1,0 +1,183 @@
+"""The slurm engine: a step is a batch job of a cluster, in the venv engine's environment or the built image.
+
+Its settings are those of launcher.slurm.site, which `use` reads. What needs the network or this machine's devices does
+not become a job: nodes of clusters seldom have either.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+from isomer import files
+from isomer.errors import UserError
+from isomer.manners import is_quiet
+from isomer.progress import VARIABLE as LOG_SECONDS
+from isomer.progress import say
+from launcher.engines import venv
+from launcher.options import Site as Flags
+from launcher.slurm import batch, following, probe, queue, runtimes, site
+from launcher.step import Step
+
+NAME = "slurm"
+LISTEN = venv.LISTEN
+IN_BACKGROUND = True
+FOLLOWED_SECONDS = "2"  # between two plain lines of progress in a log that is followed
+_settings: list[site.Site] = []
+
+
+def use(flags: Flags) -> None:
+    """Take the site's settings and these flags for all that follows."""
+    _settings[:] = [site.load(flags)]
+
+
+def settings() -> site.Site:
+    if not _settings:
+        use(Flags())
+    return _settings[0]
+
+
+def unavailable() -> str | None:
+    return queue.missing()
+
+
+def gpu() -> str | None:
+    """What the jobs are given, or may be."""
+    count = settings().gpus_per_node
+    if count:
+        return f"{count} on each node"
+    return "nodes with GPUs" if queue.has_gpus(settings().partition) else None
+
+
+def version() -> str:
+    done = subprocess.run(["sbatch", "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def place() -> Path:
+    return venv.place()
+
+
+def lock_of(image: str, device: str = "auto") -> Path:
+    return venv.lock_of(image, _device(device))
+
+
+def is_ready(image: str, device: str = "auto") -> bool:
+    return runtimes.of(settings()).is_ready(image, _device(device))
+
+
+def prepare(image: str, device: str = "auto") -> None:
+    """Make the environment that the nodes use; two launchers at once wait for each other."""
+    runtimes.of(settings()).prepare(image, _device(device))
+
+
+build = prepare
+
+
+def describe(image: str) -> str:
+    return runtimes.of(settings()).describe(image)
+
+
+def web(image: str) -> str:
+    return venv.web(image)
+
+
+def _device(device: str) -> str:
+    """What the jobs compute on, as an environment is made for."""
+    return "gpu" if device == "gpu" or (device == "auto" and settings().gpus_per_node) else "cpu"
+
+
+def _gpus(step: Step) -> int:
+    """GPUs of each node that a step is given."""
+    return 0 if _device(step.device) == "cpu" else settings().gpus_per_node or step.devices
+
+
+def text(step: Step) -> str:
+    """The batch script of a step."""
+    launch = runtimes.of(settings()).launch(dataclasses.replace(step, device=_device(step.device)))
+    env = {**launch.env, "ISOMER_ENGINE": NAME, LOG_SECONDS: FOLLOWED_SECONDS}
+    return batch.script(step, dataclasses.replace(launch, env=env), settings(), _gpus(step))
+
+
+def shown(step: Step) -> str:
+    """What `run` would do, for --dry-run."""
+    return venv.shown(step) if _is_here(step) else text(step)
+
+
+def run(step: Step) -> int:
+    if _is_here(step):
+        return _run_here(step)
+    queued = _queued(step)
+    if queued:
+        say(f"job {queued.id} is in the queue for this already: following it")
+        return follow(queued.id, Path(queued.log))
+    return follow(*submit(step))
+
+
+def submit(step: Step, after: Iterable[str] = (), ended: Iterable[str] = ()) -> tuple[str, Path]:
+    """Put a step into the queue; the job's id and its log.
+
+    Args:
+        after: jobs that must have ended well before it starts.
+        ended: jobs that must have ended, well or not.
+
+    Raises:
+        UserError: a node does not see what it needs, or Slurm refuses the job.
+    """
+    _refuse(step)
+    runtime = runtimes.of(settings())
+    probe.check(step, settings(), _gpus(step), runtime.program(step.image, _device(step.device)), _lock(step))
+    folder = batch.folder_of(step)
+    folder.mkdir(parents=True, exist_ok=True)
+    # sbatch copies the script at once: it gets the job's number as its name when there is one
+    with files.replacing(folder / "batch.sh") as temporary:
+        temporary.write_text(text(step))
+        identity = queue.submit([str(temporary)], settings(), after, ended)
+        kept = folder / f"{identity}.sh"
+        kept.write_text(temporary.read_text())
+    (folder / "batch.sh").unlink()
+    log = folder / f"{identity}.log"
+    if not is_quiet():
+        say(f"$ sbatch {kept}")
+    say(f"job {identity} is in the queue, its log is {log}")
+    return identity, log
+
+
+def follow(identity: str, log: Path) -> int:
+    """Show a job's log until it has ended; its exit code."""
+    return following.follow([(identity, log)])[identity]
+
+
+def _lock(step: Step) -> Path:
+    return venv.lock_of(step.image, _device(step.device))
+
+
+def _is_here(step: Step) -> bool:
+    """Whether a step runs on this machine: it downloads, or it is a shell."""
+    return step.network or step.program != "python"
+
+
+def _run_here(step: Step) -> int:
+    say("on this machine: nodes of a cluster seldom reach the network, or a person's terminal")
+    venv.prepare(step.image, step.device)
+    return venv.run(step)
+
+
+def _refuse(step: Step) -> None:
+    """What no job can do."""
+    if step.tests:
+        raise UserError("--engine slurm: the tests run in the docker and venv engines")
+    if step.camera or step.screen or step.port:
+        what = "a camera" if step.camera else "a screen" if step.screen else "a page for a browser"
+        raise UserError(f"--engine slurm: {what} of this machine is out of a job's reach; use --engine venv")
+
+
+def _queued(step: Step) -> queue.Job | None:
+    """The job that trains the step's run already."""
+    if step.run is None:
+        return None
+    name = batch.name_of(step)
+    found = next((job for job in queue.jobs() if job.name == name and "_" not in job.id), None)
+    return queue.job(found.id) if found else None

@@ -1,0 +1,189 @@
+"""The batch script of a step: plain bash that a person can read, change, and submit again by hand.
+
+Before a time limit (USR1, as asked of sbatch) and on preemption (TERM) the step is sent TERM: training saves and ends
+with 0, and the script puts itself back into the queue. It does so too when a process was killed, as long as each start
+gets further than the one before. A job that was cancelled stays cancelled.
+https://slurm.schedmd.com/sbatch.html (--signal, --requeue, --open-mode)
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from isomer.errors import EXIT_LOST
+from isomer.run import RunFolder
+from isomer.volume import check_name
+from launcher import project
+from launcher.slurm.queue import PREFIX
+from launcher.slurm.site import Site
+from launcher.step import Step
+
+ENDED = "ended with exit code"  # of the last line of a job's log, by which it is known to be at its end
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a step is started on the nodes: the command, its variables, and further options of srun."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    srun: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """One element of a job array: what its command line has beside the others', and the run that it is."""
+
+    argv: tuple[str, ...]
+    run: str
+
+
+def name_of(step: Step) -> str:
+    """The name of a step's job in the queue."""
+    words = [str(step.argv[0]).removesuffix(".py") if step.argv else step.program, step.image]
+    return PREFIX + "-".join([*words, *([step.run] if step.run else [])])
+
+
+def folder_of(step: Step) -> Path:
+    """Where a step's batch script and log are kept: with its run, or with the data volume's other jobs."""
+    volume = project.volume()
+    return RunFolder(volume.runs / check_name("run", step.run)).jobs if step.run else volume.jobs
+
+
+def script(step: Step, launch: Launch, site: Site, gpus: int = 0) -> str:
+    """The batch script of a step.
+
+    Args:
+        gpus: on each node.
+    """
+    return "\n".join(
+        [
+            "#!/bin/bash",
+            *(f"#SBATCH {option}" for option in options(step, site, gpus)),
+            "",
+            *_prepare(step, site, launch),
+            "",
+            *(_resumable(step, site, launch) if step.run else _once(step, launch)),
+            "",
+        ]
+    )
+
+
+def options(step: Step, site: Site, gpus: int) -> list[str]:
+    """What sbatch is asked for."""
+    asked: dict[str, str | int | None] = {
+        "job-name": name_of(step),
+        "output": folder_of(step) / "%j.log",
+        "open-mode": "append",
+        "chdir": project.ROOT,
+        **place(site),
+        "time": site.time_limit,
+        "mem": site.memory,
+        "nodes": step.nodes,
+        "ntasks-per-node": step.devices,
+        "cpus-per-task": site.cpus_per_task,
+        "gres": f"gpu:{gpus}" if gpus else None,
+        "signal": f"B:USR1@{site.warning_seconds}" if step.run else None,
+    }
+    words = [f"--{key}={_quoted(value)}" for key, value in asked.items() if value is not None]
+    return [*words, "--requeue" if step.run else "--no-requeue", *site.options]
+
+
+def place(site: Site) -> dict[str, str | None]:
+    """Where a job may run, and on whose account."""
+    return {
+        "partition": site.partition,
+        "account": site.account,
+        "qos": site.qos,
+        "constraint": site.constraint,
+    }
+
+
+def srun(launch: Launch) -> str:
+    # processes of a run end each other within seconds, with a sentence; to be killed would leave none
+    return shlex.join(["srun", "--wait=60", *launch.srun, *launch.argv])
+
+
+def _prepare(step: Step, site: Site, launch: Launch) -> list[str]:
+    lines = [f"module load {shlex.quote(name)}" for name in site.modules]
+    lines += site.setup
+    lines += [f"export {key}={_quoted(value)}" for key, value in launch.env.items()]
+    lines += ['ISOMER_NODES=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | paste -sd,)', "export ISOMER_NODES"]
+    return lines
+
+
+def _once(step: Step, launch: Launch) -> list[str]:
+    return [
+        srun(launch),
+        "code=$?",
+        f'echo "job $SLURM_JOB_ID {ENDED} $code ($ISOMER_NODES)"',
+        "exit $code",
+    ]
+
+
+def _resumable(step: Step, site: Site, launch: Launch) -> list[str]:
+    run = project.volume().runs / (step.run or "")
+    argv = list(launch.argv)
+    again = "--fresh" in argv
+    if again:
+        argv.remove("--fresh")
+    command = srun(Launch(tuple(argv), launch.env, launch.srun)) + (' "${fresh[@]}"' if again else "")
+    fresh = [
+        "# what a start has made, the next one goes on with",
+        "fresh=(--fresh); [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]] && fresh=()",
+        "",
+    ]
+    return [
+        f"run={_quoted(run)}",
+        'note="$run/slurm/$SLURM_JOB_ID"  # .why: of the last restart; .begun: when this start began',
+        'mkdir -p "$run/slurm"; touch "$note.begun"',
+        "if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]]; then",
+        '  ISOMER_RESTART=$(cat "$note.why" 2>/dev/null || echo "node failed")',
+        "  export ISOMER_RESTART",
+        '  echo "job $SLURM_JOB_ID starts again, number $SLURM_RESTART_COUNT ($ISOMER_RESTART), on $ISOMER_NODES"',
+        "fi",
+        'rm -f "$note.why"',
+        *(fresh if again else []),
+        "# TERM lets training save; to srun itself it would mean to kill",
+        "why=",
+        'save() { why=$1; echo "job $SLURM_JOB_ID: $why, saving"; }',
+        'trap \'save "time limit"; scancel --signal=TERM "$SLURM_JOB_ID.0"\' USR1',
+        "trap 'save preempted' TERM  # which the processes were sent, too",
+        "",
+        f"{command} &",
+        "step=$!",
+        'wait "$step"; code=$?',
+        "# a trapped signal ends wait, not the step",
+        'while kill -0 "$step" 2>/dev/null; do wait "$step"; code=$?; done',
+        "",
+        f"[[ -z $why && ( $code -ge 128 || $code -eq {EXIT_LOST} ) ]] && why='a process was killed'",
+        'is_done() { grep -q \'"state": "done"\' "$run/run.json" 2>/dev/null; }',
+        'has_moved() { find "$run/checkpoints" -newer "$note.begun" -not -name ".*" 2>/dev/null | grep -q .; }',
+        'is_cancelled() { scontrol show job "$SLURM_JOB_ID" | grep -q JobState=CANCELLED; }',
+        "if [[ -n $why ]] && ! is_done && ! is_cancelled; then",
+        f"  if [[ ${{SLURM_RESTART_COUNT:-0}} -ge {site.restarts} ]]; then",
+        f'    echo "error: $why; after {site.restarts} restarts (restarts in slurm.toml) the job ends" >&2',
+        "  elif [[ $why != preempted && ${SLURM_RESTART_COUNT:-0} -gt 0 ]] && ! has_moved; then",
+        '    echo "error: $why, and this start got no further than the one before: the job ends" >&2',
+        "  else",
+        '    echo "$why" > "$note.why"',
+        '    scontrol requeue "$SLURM_JOB_ID" && exit 0',
+        "  fi",
+        "  [[ $code -eq 0 ]] && code=1",
+        "fi",
+        'rm -f "$note.begun"',
+        f'echo "job $SLURM_JOB_ID {ENDED} $code ($ISOMER_NODES)"',
+        "exit $code",
+    ]
+
+
+def _quoted(value: object) -> str:
+    return shlex.quote(str(value))
+
+
+def sbatch_words(options: Iterable[str]) -> list[str]:
+    """Options as they stand behind `#SBATCH`, as words of a command line."""
+    return shlex.split(" ".join(options))
