@@ -36,7 +36,10 @@ def render(dataset: Dataset, split: Split, evaluated: Sequence[Evaluated], left_
 
 def _verdict(split: Split, evaluated: Sequence[Evaluated], left_out: Sequence[str]) -> Verdict:
     ordered = sorted(evaluated, key=lambda one: one.metrics.mAP or 0, reverse=True)
-    lines = [f"On {words.plural(len(split.pictures), f'{split.name} picture')}.", *(f"Left out: {problem}." for problem in left_out)]
+    lines = [
+        f"On {words.plural(len(split.pictures), f'{split.name} picture')}.",
+        *(f"Left out: {problem}." for problem in left_out),
+    ]
     for one in ordered:
         if one.best is not None:
             lines.append(
