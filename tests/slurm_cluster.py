@@ -1,0 +1,340 @@
+"""A Slurm cluster of two nodes on one machine, from Debian's own packages: what the tests of the slurm engine use.
+
+    python tests/slurm_cluster.py start FOLDER    as root; a few seconds; all of its files are in FOLDER
+    eval "$(python tests/slurm_cluster.py env FOLDER)"; sinfo
+    python tests/slurm_cluster.py stop FOLDER
+
+One controller on the machine itself and two node daemons, `slurmd -N n1` and `n2`. A node has what makes it another
+machine to a framework: a network namespace with an address of its own (so that every node can use the same port), a host
+name, a hosts file that knows the others, and one processor core. Clusters in several folders do not meet. Nothing
+outlives `stop`, and a start first removes what a killed one left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+NODES = ("n1", "n2")
+PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter", "unshare", "taskset")
+PACKAGES = "slurm-wlm munge iproute2 util-linux"
+LINK = "isoslurm"  # the machine's end of a cluster's network, with its number; the alias says whose it is
+LOCK = Path("/run/lock/isomer-slurm.lock")
+PATIENCE = 30  # seconds until the nodes are there, or a state is seen
+
+# Processes are followed by their parents and held on a core by taskset: cgroups, which Slurm's own plugins
+# (proctrack/cgroup, task/affinity) want to own, are often someone else's on a developer's machine or in CI.
+# A node declares more processors and graphics cards than it has, so that a script for a larger one can run;
+# config_overrides makes Slurm believe it. cred_expire is also what a requeued job waits before it starts again.
+CONFIGURATION = """\
+ClusterName=isomer
+SlurmctldHost={host}({network}.1)
+SlurmctldPort={port}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket,cred_expire=5
+CredType=cred/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+JobAcctGatherType=jobacct_gather/none
+MpiDefault=none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU_Memory
+SlurmdParameters=config_overrides
+GresTypes=gpu
+
+# everything is seen and done in seconds
+SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1,bf_max_job_test=100
+SlurmdTimeout=10
+KillWait=5
+MinJobAge=600
+ReturnToService=2
+JobRequeue=1
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
+
+NodeName=DEFAULT CPUs=10 RealMemory=8000 Gres=gpu:2 State=UNKNOWN
+NodeName=n1 NodeAddr={network}.11 Feature=left,cpu
+NodeName=n2 NodeAddr={network}.12 Feature=right,cpu
+
+# a node is one job's, as where training is done; in `many` jobs share it
+PartitionName=DEFAULT Nodes=n[1-2] OverSubscribe=EXCLUSIVE PriorityTier=1 DefMemPerCPU=100
+PartitionName=main Default=YES MaxTime=60 GraceTime=15
+PartitionName=urgent PriorityTier=10 MaxTime=60
+PartitionName=short MaxTime=2
+PartitionName=single Nodes=n1 MaxNodes=1 MaxTime=60
+PartitionName=many OverSubscribe=NO MaxTime=60
+"""
+GRES = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
+
+
+def missing() -> str:
+    """What a cluster cannot be started without, as a sentence; empty when all of it is there."""
+    programs = [name for name in PROGRAMS if not shutil.which(name, path=path())]
+    if programs:
+        return f"{', '.join(programs)} not found: apt-get install {PACKAGES}"
+    if os.geteuid() != 0:
+        return "a test cluster needs root (network namespaces, host names)"
+    if subprocess.run(["unshare", "--net", "--uts", "--mount", "true"], capture_output=True).returncode:
+        return "this machine allows no namespaces (a container without CAP_SYS_ADMIN?)"
+    return ""
+
+
+def path() -> str:
+    """Daemons are in sbin, which not every user's PATH names."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def call(*argv: str | Path, **options) -> subprocess.CompletedProcess[str]:
+    """A command of the machine; RuntimeError with what it said when it fails."""
+    options = {"env": os.environ | {"PATH": path()}, "stdin": subprocess.DEVNULL} | options
+    done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, **options)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(map(str, argv))}: {(done.stderr or done.stdout).strip()}")
+    return done
+
+
+def wait(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> object:
+    """The first true value of the condition; RuntimeError that names what never came."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise RuntimeError(f"after {seconds:g} s: {what}")
+        time.sleep(0.1)
+    return value
+
+
+def daemons(folder: Path) -> list[int]:
+    """The processes of munged and slurmctld that serve this folder."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if Path(argv[0]).name in ("munged", "slurmctld") and any(str(folder) in part for part in argv[1:]):
+            found.append(int(entry.name))
+    return found
+
+
+def kill(pids: Sequence[int]) -> None:
+    """At once, as when the power fails: all are stopped before the first one dies, so none can tell of another's end."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """One start or stop at a time on this machine."""
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with LOCK.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def clusters() -> dict[int, tuple[int, Path]]:
+    """The clusters of this machine by number: whose they are (a process; 0: until stopped) and their folder."""
+    links = json.loads(call("ip", "-json", "link", "show").stdout)
+    found = {}
+    for link in links:
+        number = link["ifname"].removeprefix(LINK)
+        if number.isdigit() and link["ifname"] != number:
+            owner, _, folder = link.get("ifalias", "0 /nowhere").partition(" ")
+            found[int(number)] = (int(owner), Path(folder))
+    return found
+
+
+def remove(number: int, folder: Path) -> None:
+    """Ends a cluster's processes, its nodes' with all that runs there, and takes its network away."""
+    kill(daemons(folder))
+    for name in (*NODES, "switch"):
+        space = f"{LINK}{number}-{name}"
+        if Path("/run/netns", space).exists():
+            pids = lambda space=space: [int(pid) for pid in call("ip", "netns", "pids", space).stdout.split()]  # noqa: E731
+            kill(pids())
+            wait(lambda: not pids(), f"processes of {space} do not end")
+            call("ip", "netns", "delete", space)
+    if number in clusters():
+        call("ip", "link", "delete", f"{LINK}{number}")
+
+
+class Cluster:
+    """A cluster in a folder. `env` is what a command of Slurm needs to find it."""
+
+    def __init__(self, folder: Path, owner: int = 0):
+        """owner: a process; once it is gone, the next start of any cluster removes this one. 0: it stays."""
+        self.folder = folder.resolve()
+        self.owner = owner
+        cores = sorted(os.sched_getaffinity(0))
+        self.cores = {name: cores[place % len(cores)] for place, name in enumerate(NODES)}
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    @property
+    def number(self) -> int | None:
+        return next((number for number, (_, folder) in clusters().items() if folder == self.folder), None)
+
+    def address(self, node: str) -> str:
+        return f"10.213.{self.number}.{11 + NODES.index(node)}"
+
+    def start(self) -> None:
+        """Until both nodes take jobs; nothing to do where it runs already."""
+        with alone():
+            if self.number is not None and set(self.states().values()) == {"idle"}:
+                return
+            self._remove_leftovers()
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for old in ("state", *(f"spool-{name}" for name in NODES)):
+                shutil.rmtree(self.folder / old, ignore_errors=True)
+            number = next(number for number in range(250) if number not in clusters())
+            self._make_network(number)
+            self._configure(number)
+        self._start_munge()
+        self.start_controller()
+        for name in NODES:
+            self.start_node(name)
+        wait(lambda: set(self.states().values()) == {"idle"}, f"the nodes are not idle; see {self.folder}/*.log")
+
+    def stop(self) -> None:
+        with alone():
+            number = self.number
+            if number is not None:
+                remove(number, self.folder)
+
+    def _remove_leftovers(self) -> None:
+        for number, (owner, folder) in clusters().items():
+            abandoned = owner and not Path(f"/proc/{owner}").exists()
+            if folder == self.folder or abandoned or not daemons(folder):
+                remove(number, folder)
+
+    def _make_network(self, number: int) -> None:
+        """A switch in a namespace of its own (the machine's packet filter, Docker's say, is not asked), and its cables."""
+        switch = f"{LINK}{number}-switch"
+        call("ip", "link", "add", f"{LINK}{number}", "type", "veth", "peer", "name", "machine")
+        call("ip", "link", "set", f"{LINK}{number}", "alias", f"{self.owner} {self.folder}")
+        call("ip", "netns", "add", switch)
+        call("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
+        call("ip", "-n", switch, "link", "set", "bridge", "up")
+        call("ip", "link", "set", "machine", "netns", switch)
+        call("ip", "-n", switch, "link", "set", "machine", "master", "bridge", "up")
+        call("ip", "address", "add", f"10.213.{number}.1/24", "dev", f"{LINK}{number}")
+        call("ip", "link", "set", f"{LINK}{number}", "up")
+        for name in NODES:
+            space = f"{LINK}{number}-{name}"
+            call("ip", "netns", "add", space)
+            call("ip", "-n", space, "link", "set", "lo", "up")
+            call("ip", "-n", switch, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", space)
+            call("ip", "-n", switch, "link", "set", name, "master", "bridge", "up")
+            call("ip", "-n", space, "address", "add", f"{self.address(name)}/24", "dev", "eth0")
+            call("ip", "-n", space, "link", "set", "eth0", "up")
+            call("ip", "-n", space, "route", "add", "default", "via", f"10.213.{number}.1")
+
+    def _configure(self, number: int) -> None:
+        host = socket.gethostname().partition(".")[0]
+        network = f"10.213.{number}"
+        text = CONFIGURATION.format(host=host, network=network, port=16800 + number, folder=self.folder)
+        (self.folder / "slurm.conf").write_text(text)
+        (self.folder / "gres.conf").write_text(GRES)
+        names = {"localhost": "127.0.0.1", host: f"{network}.1"} | {name: self.address(name) for name in NODES}
+        (self.folder / "hosts").write_text("".join(f"{address} {name}\n" for name, address in names.items()))
+        key = self.folder / "munge.key"
+        key.write_bytes(os.urandom(128))
+        key.chmod(0o400)
+        (self.folder / "state").mkdir()
+
+    def _start_munge(self) -> None:
+        files = {"key-file": "key", "socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
+        options = [f"--{option}={self.folder}/munge.{end}" for option, end in files.items()]
+        call("munged", "--force", *options)
+
+    def start_controller(self) -> None:
+        """As after a restart: what it knew is read from its folder."""
+        call("slurmctld", "-f", self.folder / "slurm.conf")
+        wait(lambda: self.run(["scontrol", "ping"]).returncode == 0, f"no answer; see {self.folder}/slurmctld.log")
+
+    def stop_controller(self) -> None:
+        """Ends the controller only: jobs go on."""
+        pid = int((self.folder / "slurmctld.pid").read_text())
+        os.kill(pid, signal.SIGTERM)
+        wait(lambda: pid not in daemons(self.folder), "the controller does not end")
+
+    def start_node(self, name: str) -> None:
+        number = self.number
+        script = f"hostname {name} && mount --bind {self.folder}/hosts /etc/hosts && exec taskset -c {self.cores[name]} "
+        script += f"slurmd -N {name} -f {self.folder}/slurm.conf"
+        space = f"/run/netns/{LINK}{number}-{name}"
+        call("nsenter", f"--net={space}", "unshare", "--uts", "--mount", "sh", "-c", script)
+
+    def kill_node(self, name: str) -> None:
+        """SIGKILL to everything that runs on a node, the daemon and every job's processes."""
+        kill(self.pids(name))
+
+    def pids(self, node: str) -> list[int]:
+        """Every process of a node, as this machine numbers them."""
+        return [int(pid) for pid in call("ip", "netns", "pids", f"{LINK}{self.number}-{node}").stdout.split()]
+
+    def states(self) -> dict[str, str]:
+        """Each node's state, as sinfo says it; none without a controller."""
+        done = self.run(["sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T"])
+        return dict(line.split() for line in done.stdout.splitlines())
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, **options) -> subprocess.CompletedProcess[str]:
+        """A command as a user of the cluster types it."""
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
+        clean |= {"PATH": path()} | self.env | dict(env or {})
+        options = {"stdin": subprocess.DEVNULL, "timeout": 120} | options
+        return subprocess.run(list(argv), env=clean, capture_output=True, text=True, **options)
+
+    def job(self, number: str | int) -> dict[str, str]:
+        """What the controller knows of a job (it forgets one ten minutes after its end): JobState, ExitCode, NodeList …"""
+        done = self.run(["scontrol", "--oneliner", "show", "job", str(number)])
+        return dict(part.split("=", 1) for part in done.stdout.split() if "=" in part)
+
+    def wait_job(self, number: str | int, state: str, seconds: float = PATIENCE) -> dict[str, str]:
+        """Until a job is in this state (RUNNING, PENDING, COMPLETED …)."""
+        wait(lambda: self.job(number).get("JobState") == state, f"job {number} is not {state}", seconds)
+        return self.job(number)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="A Slurm cluster of two nodes, n1 and n2, on this machine.")
+    parser.add_argument("verb", choices=("start", "stop", "env"))
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    if lacking := missing():
+        sys.exit(lacking)
+    cluster = Cluster(options.folder)
+    if options.verb == "start":
+        cluster.start()
+    elif options.verb == "stop":
+        cluster.stop()
+    if options.verb != "stop":
+        print("\n".join(f"export {name}={value}" for name, value in cluster.env.items()))
+
+
+if __name__ == "__main__":
+    main()
