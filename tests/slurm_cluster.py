@@ -22,7 +22,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -122,20 +122,21 @@ def wait(condition: Callable[[], object], what: str, seconds: float = PATIENCE) 
     return value
 
 
-def daemons(folder: Path) -> list[int]:
-    """The processes of munged and slurmctld that serve this folder."""
-    found = []
+def daemons(folder: Path) -> dict[str, int]:
+    """The processes of munged and slurmctld that serve this folder, by name."""
+    found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
         except OSError:
             continue
-        if Path(argv[0]).name in ("munged", "slurmctld") and any(str(folder) in part for part in argv[1:]):
-            found.append(int(entry.name))
+        name = Path(argv[0]).name
+        if name in ("munged", "slurmctld") and any(f"{folder}/" in part for part in argv[1:]):
+            found[name] = int(entry.name)
     return found
 
 
-def kill(pids: Sequence[int]) -> None:
+def kill(pids: Collection[int]) -> None:
     """At once, as when the power fails: all are stopped before the first one dies, so none can tell of another's end."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
@@ -168,7 +169,7 @@ def clusters() -> dict[int, tuple[int, Path]]:
 
 def remove(number: int, folder: Path) -> None:
     """Ends a cluster's processes, its nodes' with all that runs there, and takes its network away."""
-    kill(daemons(folder))
+    kill(daemons(folder).values())
     for name in (*NODES, "switch"):
         space = f"{LINK}{number}-{name}"
         if Path("/run/netns", space).exists():
@@ -278,13 +279,18 @@ class Cluster:
 
     def stop_controller(self) -> None:
         """Ends the controller only: jobs go on."""
-        pid = int((self.folder / "slurmctld.pid").read_text())
-        os.kill(pid, signal.SIGTERM)
-        wait(lambda: pid not in daemons(self.folder), "the controller does not end")
+        os.kill(daemons(self.folder)["slurmctld"], signal.SIGTERM)
+        wait(lambda: "slurmctld" not in daemons(self.folder), "the controller does not end")
+
+    def restart_controller(self) -> None:
+        self.stop_controller()
+        self.start_controller()
 
     def start_node(self, name: str) -> None:
         number = self.number
-        script = f"hostname {name} && mount --bind {self.folder}/hosts /etc/hosts && exec taskset -c {self.cores[name]} "
+        script = (
+            f"hostname {name} && mount --bind {self.folder}/hosts /etc/hosts && exec taskset -c {self.cores[name]} "
+        )
         script += f"slurmd -N {name} -f {self.folder}/slurm.conf"
         space = f"/run/netns/{LINK}{number}-{name}"
         call("nsenter", f"--net={space}", "unshare", "--uts", "--mount", "sh", "-c", script)
@@ -298,11 +304,15 @@ class Cluster:
         return [int(pid) for pid in call("ip", "netns", "pids", f"{LINK}{self.number}-{node}").stdout.split()]
 
     def states(self) -> dict[str, str]:
-        """Each node's state, as sinfo says it; none without a controller."""
+        """Each node's state, as sinfo says it; none without a controller (sinfo would look for it for a minute)."""
+        if "slurmctld" not in daemons(self.folder):
+            return {}
         done = self.run(["sinfo", "--noheader", "--Node", "--partition=main", "--format=%N %T"])
         return dict(line.split() for line in done.stdout.splitlines())
 
-    def run(self, argv: Sequence[str], env: Mapping[str, str] | None = None, **options) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, argv: Sequence[str], env: Mapping[str, str] | None = None, **options
+    ) -> subprocess.CompletedProcess[str]:
         """A command as a user of the cluster types it."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_"))}
         clean |= {"PATH": path()} | self.env | dict(env or {})
