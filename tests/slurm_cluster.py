@@ -5,8 +5,8 @@
     python tests/slurm_cluster.py stop FOLDER
 
 One controller on the machine itself and two node daemons, `slurmd -N n1` and `n2`. A node has what makes it another
-machine to a framework: a network namespace with an address of its own (so that every node can use the same port), a host
-name, a hosts file that knows the others, and one processor core. Clusters in several folders do not meet. Nothing
+machine to a framework: a network namespace with an address of its own (so that every node can use the same port), a
+host name, a hosts file that knows the others, and one processor core. Clusters in several folders do not meet. Nothing
 outlives `stop`, and a start first removes what a killed one left.
 """
 
@@ -137,7 +137,7 @@ def daemons(folder: Path) -> dict[str, int]:
 
 
 def kill(pids: Collection[int]) -> None:
-    """At once, as when the power fails: all are stopped before the first one dies, so none can tell of another's end."""
+    """At once, as when the power fails: all are stopped before one dies, so that none can tell of another's end."""
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in pids:
             try:
@@ -167,15 +167,19 @@ def clusters() -> dict[int, tuple[int, Path]]:
     return found
 
 
+def inhabitants(space: str) -> list[int]:
+    """The processes in a network namespace, as this machine numbers them."""
+    return [int(pid) for pid in call("ip", "netns", "pids", space).stdout.split()]
+
+
 def remove(number: int, folder: Path) -> None:
     """Ends a cluster's processes, its nodes' with all that runs there, and takes its network away."""
     kill(daemons(folder).values())
     for name in (*NODES, "switch"):
         space = f"{LINK}{number}-{name}"
         if Path("/run/netns", space).exists():
-            pids = lambda space=space: [int(pid) for pid in call("ip", "netns", "pids", space).stdout.split()]  # noqa: E731
-            kill(pids())
-            wait(lambda: not pids(), f"processes of {space} do not end")
+            kill(inhabitants(space))
+            wait(lambda space=space: not inhabitants(space), f"processes of {space} do not end")
             call("ip", "netns", "delete", space)
     if number in clusters():
         call("ip", "link", "delete", f"{LINK}{number}")
@@ -233,7 +237,7 @@ class Cluster:
                 remove(number, folder)
 
     def _make_network(self, number: int) -> None:
-        """A switch in a namespace of its own (the machine's packet filter, Docker's say, is not asked), and its cables."""
+        """A switch in a namespace of its own, where Docker's packet filter is not asked, and its cables."""
         switch = f"{LINK}{number}-switch"
         call("ip", "link", "add", f"{LINK}{number}", "type", "veth", "peer", "name", "machine")
         call("ip", "link", "set", f"{LINK}{number}", "alias", f"{self.owner} {self.folder}")
@@ -262,6 +266,7 @@ class Cluster:
         (self.folder / "gres.conf").write_text(GRES)
         names = {"localhost": "127.0.0.1", host: f"{network}.1"} | {name: self.address(name) for name in NODES}
         (self.folder / "hosts").write_text("".join(f"{address} {name}\n" for name, address in names.items()))
+        (self.folder / "resolv.conf").write_text("")  # who asks for another name has the answer at once: none
         key = self.folder / "munge.key"
         key.write_bytes(os.urandom(128))
         key.chmod(0o400)
@@ -287,12 +292,10 @@ class Cluster:
         self.start_controller()
 
     def start_node(self, name: str) -> None:
-        number = self.number
-        script = (
-            f"hostname {name} && mount --bind {self.folder}/hosts /etc/hosts && exec taskset -c {self.cores[name]} "
-        )
-        script += f"slurmd -N {name} -f {self.folder}/slurm.conf"
-        space = f"/run/netns/{LINK}{number}-{name}"
+        mounts = [f"mount --bind {self.folder}/{file} /etc/{file}" for file in ("hosts", "resolv.conf")]
+        daemon = f"exec taskset -c {self.cores[name]} slurmd -N {name} -f {self.folder}/slurm.conf"
+        script = " && ".join([f"hostname {name}", *mounts, daemon])
+        space = f"/run/netns/{LINK}{self.number}-{name}"
         call("nsenter", f"--net={space}", "unshare", "--uts", "--mount", "sh", "-c", script)
 
     def kill_node(self, name: str) -> None:
@@ -301,7 +304,7 @@ class Cluster:
 
     def pids(self, node: str) -> list[int]:
         """Every process of a node, as this machine numbers them."""
-        return [int(pid) for pid in call("ip", "netns", "pids", f"{LINK}{self.number}-{node}").stdout.split()]
+        return inhabitants(f"{LINK}{self.number}-{node}")
 
     def states(self) -> dict[str, str]:
         """Each node's state, as sinfo says it; none without a controller (sinfo would look for it for a minute)."""
@@ -320,7 +323,7 @@ class Cluster:
         return subprocess.run(list(argv), env=clean, capture_output=True, text=True, **options)
 
     def job(self, number: str | int) -> dict[str, str]:
-        """What the controller knows of a job (it forgets one ten minutes after its end): JobState, ExitCode, NodeList …"""
+        """What the controller knows of a job until ten minutes after its end: JobState, ExitCode, NodeList …"""
         done = self.run(["scontrol", "--oneliner", "show", "job", str(number)])
         return dict(part.split("=", 1) for part in done.stdout.split() if "=" in part)
 
