@@ -1,8 +1,12 @@
-"""Which of a run's processes this one is, as TF_CONFIG says; imports no framework.
+"""Which of a run's processes this one is, as TF_CONFIG or Slurm says; imports no framework.
 
-Several GPUs of one machine are one process's (MirroredStrategy). Several CPU processes, or several machines, are a
-cluster (MultiWorkerMirroredStrategy), which TensorFlow reads from TF_CONFIG:
+Several GPUs of one machine are one process's (MirroredStrategy). Several CPU processes, several machines, or the tasks
+of a Slurm job, one a device, are a cluster (MultiWorkerMirroredStrategy), which TensorFlow reads from TF_CONFIG:
 https://www.tensorflow.org/guide/distributed_training#setting_up_the_tf_config_environment_variable
+
+Under Slurm TF_CONFIG is made of what Slurm's variables say (`export`). tf.distribute's SlurmClusterResolver would have
+to be given everything: by itself it asks nvidia-smi, gives every job port 8888, and sorts nodes by name as text (n10
+before n2) while Slurm numbers its tasks in another order.
 """
 
 from __future__ import annotations
@@ -10,13 +14,14 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from isomer import processes
+from isomer import processes, slurm
 from isomer.errors import UserError
 from isomer.flags import Train
+from isomer.slurm import Task
 
 VARIABLE = "TF_CONFIG"
 EXAMPLE = '{"cluster": {"worker": ["HOST0:PORT", "HOST1:PORT"]}, "task": {"type": "worker", "index": 0}}'
@@ -30,6 +35,7 @@ class Place:
     index: int = 0
     workers: int = 1
     devices: int = 1
+    neighbours: int = 1  # processes of the run on this machine, itself among them
 
     @property
     def first(self) -> bool:
@@ -50,16 +56,22 @@ def place(options: Train, environment: Mapping[str, str] = os.environ) -> Place 
             another number of workers; --batch cannot be divided.
     """
     devices = options.devices or 1
-    _check_devices(options, devices)
+    of_slurm = task(environment)
+    if not of_slurm:
+        _check_devices(options, devices)
+    _check_batch(options, options.nodes * devices)
+    if of_slurm:
+        # a process for every device, on GPUs too: who starts the tasks need not know the framework
+        return Place(of_slurm.rank, of_slurm.count, neighbours=of_slurm.per_node)
     on_cpu = devices > 1 and options.device == "cpu"
     workers = options.nodes * (devices if on_cpu else 1)
-    _check_batch(options, options.nodes * devices)
+    here = devices if on_cpu else 1
     devices = 1 if on_cpu else devices
     if VARIABLE not in environment:
         if options.nodes > 1:
             raise UserError(
-                f"--nodes {options.nodes}: {VARIABLE} is not set. On every machine set {VARIABLE}='{EXAMPLE}' with "
-                "your hosts and that machine's index, and give the same command"
+                f"--nodes {options.nodes}: {VARIABLE} is not set. Start it with srun, or on every machine set "
+                f"{VARIABLE}='{EXAMPLE}' with your hosts and that machine's index, and give the same command"
             )
         return None if workers > 1 else Place(devices=devices)
     names, index = _read(environment[VARIABLE])
@@ -68,7 +80,32 @@ def place(options: Train, environment: Mapping[str, str] = os.environ) -> Place 
             f"{VARIABLE} names {names} workers, but --nodes {options.nodes}"
             f"{f' with --devices {options.devices} --device cpu' if on_cpu else ''} makes {workers}: let them agree"
         )
-    return Place(index, workers, devices)
+    return Place(index, workers, devices, here)
+
+
+def task(environment: Mapping[str, str] = os.environ) -> Task | None:
+    """What Slurm says, unless somebody has set TF_CONFIG."""
+    return None if VARIABLE in environment else slurm.task(environment)
+
+
+def export(found: Task, addresses: Sequence[str], environment: MutableMapping[str, str] = os.environ) -> None:
+    """Set TF_CONFIG for a task of Slurm's, and show it the GPU that is its own: as many tasks as devices share a node.
+
+    Args:
+        addresses: of the machines of all tasks, in their order.
+    """
+    local: dict[str, int] = {}
+    workers = []
+    for address in addresses:
+        local[address] = local.get(address, 0) + 1
+        workers.append(f"{address}:{found.port + local[address]}")
+    task_ = {"type": "worker", "index": found.rank}
+    environment[VARIABLE] = json.dumps({"cluster": {"worker": workers}, "task": task_})
+    words = environment.get("CUDA_VISIBLE_DEVICES")
+    visible = words.split(",") if words else [str(number) for number in range(gpus(environment))]
+    # a single one is what srun has bound to the task
+    if found.per_node > 1 and len(visible) > 1:
+        environment["CUDA_VISIBLE_DEVICES"] = visible[found.local % len(visible)]
 
 
 def start(options: Train) -> int:

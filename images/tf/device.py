@@ -41,7 +41,7 @@ def choose(device: str) -> str:
 def share_processors(place: Place) -> None:
     """Leave the other processes of this machine their part of its processors."""
     if place.workers > 1 and not tf.config.get_visible_devices("GPU"):
-        mine = max(len(os.sched_getaffinity(0)) // place.workers, 1)
+        mine = max(len(os.sched_getaffinity(0)) // place.neighbours, 1)
         tf.config.threading.set_intra_op_parallelism_threads(mine)
 
 

@@ -172,7 +172,7 @@ class Training:
     def _batches(self, task: Task) -> Batches:
         job, options, place = self.job, self.job.options, self.job.place
         pictures = Pictures(
-            job.train, options.size, options.augment == "ssd", options.cache, options.workers, place.workers
+            job.train, options.size, options.augment == "ssd", options.cache, options.workers, place.neighbours
         )
         if not pictures.kept:
             pictures.use_files(job.run.path / "pictures", place.first)

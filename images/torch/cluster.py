@@ -1,14 +1,15 @@
-"""Which of a run's processes this one is, as torchrun, SLURM or Kubeflow have said in its environment."""
+"""Which of a run's processes this one is, as torchrun, Slurm or Kubeflow have said in its environment."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 
-from isomer import processes
+from isomer import processes, slurm
 from isomer.errors import UserError
 from isomer.flags import Train
+from isomer.slurm import Task
 
 LOCALHOST = "127.0.0.1"
 
@@ -31,9 +32,13 @@ class Place:
 # who, and its variables for rank, world, local; Kubeflow's PyTorchJob starts one process a pod
 STARTERS = (
     ("torchrun", ("RANK", "WORLD_SIZE", "LOCAL_RANK")),
-    ("slurm", ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")),
     ("kubeflow", ("RANK", "WORLD_SIZE")),
 )
+
+
+def task(environment: Mapping[str, str] = os.environ) -> Task | None:
+    """What Slurm says, unless it has started torchrun, which then says it."""
+    return None if _found(environment) else slurm.task(environment)
 
 
 def place(options: Train, environment: Mapping[str, str] = os.environ) -> Place | None:
@@ -45,6 +50,8 @@ def place(options: Train, environment: Mapping[str, str] = os.environ) -> Place 
     """
     wanted = (options.devices or 1) * options.nodes
     found = _found(environment)
+    if found is None and (of_slurm := slurm.task(environment)):
+        found = Place(of_slurm.rank, of_slurm.count, of_slurm.local, "slurm")
     if found is None:
         if options.nodes > 1 and not {"NODE_RANK", "MASTER_ADDR"} <= environment.keys():
             raise UserError(
@@ -52,18 +59,35 @@ def place(options: Train, environment: Mapping[str, str] = os.environ) -> Place 
                 "or a PyTorchJob, or set MASTER_ADDR, MASTER_PORT and NODE_RANK"
             )
         return None if wanted > 1 else Place()
-    if found.world != wanted:
-        raise UserError(
-            f"--devices {options.devices or 1} and --nodes {options.nodes} make {wanted} processes, but {found.by} "
-            f"started {found.world}: give the numbers that it was started with"
-        )
+    slurm.check(options, found.world, found.by)
     return found
+
+
+def export(found: Task, addresses: Sequence[str], environment: MutableMapping[str, str] = os.environ) -> None:
+    """Say in the environment how the processes of a step of Slurm reach one another, for Lightning and for gloo.
+
+    Args:
+        addresses: of all processes, in their order.
+    """
+    # a step may have fewer nodes and tasks than its job, of which Lightning would read
+    environment |= {
+        "SLURM_NTASKS": str(found.count),
+        "SLURM_NTASKS_PER_NODE": str(found.per_node),
+        "SLURM_NNODES": str(len(found.nodes)),
+        "MASTER_ADDR": addresses[0],
+    }
+    environment.setdefault("OMP_NUM_THREADS", str(found.cores))
+    # it warns of addresses without a name
+    environment.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    # gloo takes the interface of the host's own name, which on many machines is the loopback's
+    interface = processes.interface_of(addresses[found.rank])
+    if interface:
+        environment.setdefault("GLOO_SOCKET_IFNAME", interface)
 
 
 def _found(environment: Mapping[str, str]) -> Place | None:
     for name, variables in STARTERS:
         values = [int(environment[key]) for key in variables if key in environment]
-        # a single task is what a SLURM batch script itself is
         if len(values) == len(variables) and values[1] > 1:
             return Place(values[0], values[1], values[2] if len(values) > 2 else 0, name)
     return None

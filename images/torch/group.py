@@ -9,6 +9,7 @@ from cluster import Place
 from lightning.fabric.plugins.environments import (
     ClusterEnvironment,
     KubeflowEnvironment,
+    LightningEnvironment,
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
@@ -25,17 +26,22 @@ ENVIRONMENTS = {
 }
 
 
-def join(place: Place, device: torch.device) -> DDPStrategy | str:
-    """Meet the other processes; Lightning's strategy for training with them."""
+def join(place: Place, device: torch.device) -> dict[str, Any]:
+    """Meet the other processes; what Lightning's trainer has to know of them."""
     if place.world == 1:
-        return "auto"
+        # or it would find a batch script's variables, and take a signal for its own
+        return {"strategy": "auto", "plugins": LightningEnvironment()}
     environment: ClusterEnvironment = ENVIRONMENTS[place.by]()
     backend = "nccl" if device.type == "cuda" else "gloo"
     if device.type == "cuda":
         torch.cuda.set_device(place.local)
     address = f"tcp://{environment.main_address}:{environment.main_port}"
     distributed.init_process_group(backend, init_method=address, rank=place.rank, world_size=place.world)
-    return DDPStrategy(cluster_environment=environment, process_group_backend=backend, gradient_as_bucket_view=True)
+    return {
+        "strategy": DDPStrategy(
+            cluster_environment=environment, process_group_backend=backend, gradient_as_bucket_view=True
+        )
+    }
 
 
 def check_same(place: Place, what: str, value: Any) -> None:

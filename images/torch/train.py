@@ -9,41 +9,43 @@ from pathlib import Path
 import cluster
 import passive  # noqa: F401 (before torch)
 import recipe
+from cluster import Place
 from job import Job
 
-from isomer import catalogue, pretrained, processes, training
+from isomer import catalogue, pretrained, processes, slurm, starting
+from isomer.catalogue import Model
 from isomer.dataset import canonical
+from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError, run_main
 from isomer.flags import Train
 from isomer.interruption import Interruption
-from isomer.run import RunFolder, start_or_resume
+from isomer.meeting import Meeting
+from isomer.pretrained import Weights
 from isomer.settings import settle
+from isomer.slurm import Task
 from isomer.stream import Stream
 from isomer.training import Plan
-from isomer.volume import Volume, default_run
+from isomer.volume import Volume
 
 
 def main() -> None:
     volume = Volume.from_environment()
     models = catalogue.load(Path(__file__).parent)
-    options = settle("torch", models, volume)
-    place = cluster.place(options)
-    _check(options)
-    dataset = canonical.load(volume.dataset(options.data))
-    train, val = dataset.split("train"), dataset.split("val")
-    weights = pretrained.find(options.weights, models[options.model], volume, "torch")
-    if place is None:
-        sys.exit(cluster.start(options))
-    processes.end_with_supervisor()
-    numbers = recipe.of(options)
-    if place.first:
-        run = start_or_resume(volume, dataset, options, "torch", dataclasses.asdict(numbers))
-        if training.already_done(run):
-            return
-    else:
-        processes.leave_words_to_the_first()
-        run = RunFolder(volume.runs / (options.run or default_run(dataset.name, "torch")))
+    task = cluster.task()
     with Interruption() as interruption:
+        with interruption.at_once(), Meeting(task) as meeting:
+            options, place, dataset, weights = meeting.each(lambda: _settle(models, volume, task))
+            if place is None:
+                sys.exit(cluster.start(options))
+            processes.end_with_supervisor()
+            train, val = meeting.each(lambda: (dataset.split("train"), dataset.split("val")))
+            starting.compare(meeting, options, dataset, train)
+            numbers = recipe.of(options)
+            run = starting.begin(meeting, place.first, volume, dataset, options, "torch", dataclasses.asdict(numbers))
+            if run is None:
+                return
+            if task:
+                cluster.export(task, meeting.addresses)
         stream = Stream(train.pictures, options.seed, options.balance)
         plan = Plan.of(options, len(stream))
         job = Job(run, dataset, train, val, stream, options, plan, numbers, weights, place, interruption)
@@ -52,8 +54,22 @@ def main() -> None:
         trainer.train(job)
 
 
-def _check(options: Train) -> None:
+def _settle(
+    models: dict[str, Model], volume: Volume, task: Task | None
+) -> tuple[Train, Place | None, Dataset, Weights | None]:
+    """What this process is asked to do, and with what."""
+    options = slurm.by_node(settle("torch", models, volume), task)
+    place = cluster.place(options)
+    _check(options, started=task is not None)
+    dataset = canonical.load(volume.dataset(options.data))
+    return options, place, dataset, pretrained.find(options.weights, models[options.model], volume, "torch")
+
+
+def _check(options: Train, *, started: bool) -> None:
     """What can be wrong with the flags together, on this machine.
+
+    Args:
+        started: Slurm has started the processes, and given each its cores.
 
     Raises:
         UserError: as it says.
@@ -63,6 +79,8 @@ def _check(options: Train) -> None:
             f"--batch {options.batch} leaves batch normalisation nothing to average over: give 2 or more for "
             "each device, node and accumulated batch"
         )
+    if started:
+        return
     if options.device == "cpu":
         cluster.check_cores(options.devices or 1)
     elif options.device == "gpu" or (options.devices or 1) > 1:

@@ -58,7 +58,7 @@ def _train(job: Job, where: torch.device) -> None:
     options, plan, place = job.options, job.plan, job.place
     _quieten()
     with job.interruption.at_once():
-        strategy = group.join(place, where)
+        joined = group.join(place, where)
         detector = _detector(job)
         pictures = TrainingPictures(
             job.train, detector, job.stream, options.augment, options.cache, min(place.world, options.devices or 1)
@@ -75,7 +75,7 @@ def _train(job: Job, where: torch.device) -> None:
             accelerator="gpu" if where.type == "cuda" else "cpu",
             devices=options.devices or 1,
             num_nodes=options.nodes,
-            strategy=strategy,
+            **joined,
             precision=device.precision(where, amp=options.amp),
             max_steps=plan.steps,
             max_epochs=-1,
@@ -131,5 +131,5 @@ def _quieten() -> None:
     """Leave out what Lightning says to those who write training code."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # the stream of pictures goes on by itself; how many processes read, and what is frozen, is the user's choice
-    for message in ("dataloader is not resumable", "does not have many workers", "treespec", "in eval mode"):
+    for message in ("dataloader is not resumable", "does not have many workers", "treespec", "in eval mode", "`srun`"):
         warnings.filterwarnings("ignore", f".*{message}.*")

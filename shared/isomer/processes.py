@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -17,6 +19,7 @@ from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED
 SUPERVISED = "ISOMER_SUPERVISED"  # set for the processes that are started here
 SPEAK_SECONDS = 3.0
 _PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_SIOCGIFADDR = 0x8915  # <linux/sockios.h>
 
 
 def run_together(environments: Sequence[Mapping[str, str]]) -> int:
@@ -99,6 +102,17 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def interface_of(address: str) -> str | None:
+    """The network interface of this machine that has an IPv4 address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            with contextlib.suppress(OSError):  # it has none
+                answer = fcntl.ioctl(probe, _SIOCGIFADDR, struct.pack("256s", name.encode()))
+                if socket.inet_ntoa(answer[20:24]) == address:
+                    return name
+    return None
 
 
 def supervised() -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -11,6 +12,7 @@ from cluster import Place, place
 
 from isomer.errors import UserError
 from isomer.flags import Train
+from isomer.slurm import Task
 
 
 def config(workers: int, index: int, chief: int = 0) -> dict[str, str]:
@@ -24,7 +26,7 @@ def config(workers: int, index: int, chief: int = 0) -> dict[str, str]:
 def machine(monkeypatch):
     """Four processors, two GPUs."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(4)))
-    monkeypatch.setattr(cluster, "gpus", lambda: 2)
+    monkeypatch.setattr(cluster, "gpus", lambda *_: 2)
 
 
 def test_alone():
@@ -38,8 +40,42 @@ def test_processes_are_still_to_be_started():
 
 
 def test_one_of_a_cluster():
-    assert place(Train(devices=2, device="cpu"), config(2, 1)) == Place(1, 2, 1)
+    assert place(Train(devices=2, device="cpu"), config(2, 1)) == Place(1, 2, 1, neighbours=2)
     assert place(Train(nodes=2, devices=2), config(2, 0)) == Place(0, 2, 2)
+
+
+TASK = Task(rank=3, count=4, local=1, node="n2", nodes=("n1", "n2"), job="700", launcher="10.0.0.1")
+VARIABLES = {
+    "SLURM_JOB_ID": "700",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURMD_NODENAME": "n2",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_NUM_NODES": "2",
+    "SLURM_LAUNCH_NODE_IPADDR": "10.0.0.1",
+    "ISOMER_NODES": "n1,n2",
+}
+
+
+def test_a_task_of_slurm():
+    assert cluster.task(VARIABLES) == TASK
+    assert place(Train(nodes=2, devices=2), VARIABLES) == Place(3, 4, neighbours=2)
+    assert cluster.task(VARIABLES | config(2, 0)) is None  # who has set TF_CONFIG is believed
+
+
+@pytest.mark.parametrize(("visible", "shown"), [(None, "1"), ("4,6", "6"), ("5", "5")])
+def test_tf_config_and_the_gpu_of_a_task(visible, shown):
+    environment = {} if visible is None else {"CUDA_VISIBLE_DEVICES": visible}
+    cluster.export(TASK, ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"], environment)
+    assert environment["CUDA_VISIBLE_DEVICES"] == shown
+    said = json.loads(environment["TF_CONFIG"])
+    assert said["task"] == {"type": "worker", "index": 3}
+    workers = said["cluster"]["worker"]
+    assert [worker.split(":")[0] for worker in workers] == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
+    assert len(set(workers)) == 4
+    # another job's on the same nodes
+    cluster.export(dataclasses.replace(TASK, job="701"), ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"], environment)
+    assert not set(json.loads(environment["TF_CONFIG"])["cluster"]["worker"]) & set(workers)
 
 
 def test_a_chief_comes_first():

@@ -6,6 +6,7 @@ import cluster
 import pytest
 from cluster import Place
 
+from isomer import slurm
 from isomer.errors import UserError
 from isomer.flags import Train
 
@@ -23,11 +24,38 @@ def test_torchrun():
     assert not found.first
 
 
+TASK = {
+    "SLURM_JOB_ID": "7",
+    "SLURM_PROCID": "3",
+    "SLURM_LOCALID": "1",
+    "SLURM_NODEID": "1",
+    "SLURM_STEP_NUM_TASKS": "4",
+    "SLURM_STEP_NUM_NODES": "2",
+    "ISOMER_NODES": "n1,n2",
+}
+
+
 def test_slurm():
-    variables = {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_LOCALID": "0"}
-    assert cluster.place(TWO, variables) == Place(0, 2, 0, "slurm")
-    # a batch script that starts a single process is no cluster
-    assert cluster.place(Train(), variables | {"SLURM_NTASKS": "1"}) == Place()
+    assert cluster.place(Train(devices=2, nodes=2), TASK) == Place(3, 4, 1, "slurm")
+    # a single task, or a batch script without srun, which knows how many its job may start
+    assert cluster.place(Train(), TASK | {"SLURM_STEP_NUM_TASKS": "1", "SLURM_PROCID": "0"}) == Place()
+    assert cluster.place(Train(), {"SLURM_PROCID": "0", "SLURM_NTASKS": "4", "SLURM_LOCALID": "0"}) == Place()
+
+
+def test_torchrun_as_a_task_of_slurm():
+    variables = TASK | {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}
+    assert cluster.place(TWO, variables).by == "torchrun"
+    assert cluster.task(variables) is None
+
+
+def test_what_lightning_reads_of_a_step():
+    """As its own Slurm environment understands it, whatever the job around the step has."""
+    environment = TASK | {"SLURM_NTASKS": "9", "SLURM_NNODES": "3"}
+    cluster.export(slurm.task(environment), ["10.0.0.1"] * 4, environment)
+    assert environment["SLURM_NTASKS"] == "4"
+    assert environment["SLURM_NTASKS_PER_NODE"] == "2"
+    assert environment["SLURM_NNODES"] == "2"
+    assert environment["MASTER_ADDR"] == "10.0.0.1"
 
 
 def test_kubeflow():
