@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import subprocess
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -128,16 +129,18 @@ def submit(step: Step, after: Iterable[str] = (), ended: Iterable[str] = ()) -> 
     """
     _refuse(step)
     runtime = runtimes.of(settings())
-    probe.check(step, settings(), _gpus(step), runtime.program(step.image, _device(step.device)), _lock(step))
     folder = batch.folder_of(step)
     folder.mkdir(parents=True, exist_ok=True)
-    # sbatch copies the script at once: it gets the job's number as its name when there is one
-    with files.replacing(folder / "batch.sh") as temporary:
-        temporary.write_text(text(step))
-        identity = queue.submit([str(temporary)], settings(), after, ended)
-        kept = folder / f"{identity}.sh"
-        kept.write_text(temporary.read_text())
-    (folder / "batch.sh").unlink()
+    content = text(step)
+    # sbatch copies a script at once; it is kept under the job's number, which it has only then
+    with tempfile.NamedTemporaryFile("w", prefix="isomer-", suffix=".sh") as temporary:
+        temporary.write(content)
+        temporary.flush()
+        queue.check([temporary.name], settings())
+        probe.check(step, settings(), _gpus(step), runtime.program(step.image, _device(step.device)), _lock(step))
+        identity = queue.submit([temporary.name], settings(), after, ended)
+    kept = folder / f"{identity}.sh"
+    files.write_text(kept, content)
     log = folder / f"{identity}.log"
     if not is_quiet():
         say(f"$ sbatch {kept}")

@@ -82,6 +82,9 @@ class Followed:
 
     def _ask(self, now: float) -> int | None:
         job = queue.job(self.identity)
+        if job and job.never_starts:
+            queue.cancel(self.identity)
+            raise UserError(f"job {self.identity} would never start, and is cancelled: {job.why()}")
         if job and not job.has_ended:
             self._ended = 0.0
             self._runs = job.state == "RUNNING"

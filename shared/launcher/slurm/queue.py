@@ -37,11 +37,6 @@ ABOUT = (
     ("time", "time_limit"),
     ("memory", "memory"),
     ("gres", "gpus_per_node"),
-    ("gpu", "gpus_per_node"),
-    ("node configuration", "nodes"),
-    ("node count", "nodes"),
-    ("more processors", "cpus_per_task"),
-    ("cpu", "cpus_per_task"),
 )
 # squeue's reasons, in words
 REASONS = {
@@ -51,14 +46,17 @@ REASONS = {
     "Dependency": "an earlier step has not ended",
     "BeginTime": "it starts again soon",
     "JobArrayTaskLimit": "as many of the sweep as may run at once are running",
-    "PartitionNodeLimit": "the partition has not so many nodes: it will not start; ask for fewer --nodes",
-    "PartitionTimeLimit": "the partition allows less time: it will not start; give a shorter --time-limit",
+    "PartitionNodeLimit": "the partition has not so many nodes: ask for fewer --nodes",
+    "PartitionTimeLimit": "the partition allows less time: give a shorter --time-limit",
     "PartitionDown": "the partition is down",
     "ReqNodeNotAvail": "nodes that it needs are down or reserved",
-    "DependencyNeverSatisfied": "an earlier step failed: it will not start",
+    "DependencyNeverSatisfied": "an earlier step failed",
+    "BadConstraints": "no nodes are like that",
     "AssocGrpCpuLimit": "your account's processors are all in use",
     "QOSMaxJobsPerUserLimit": "you have as many jobs running as you may",
 }
+# with which it would wait for ever
+NEVER = {"PartitionNodeLimit", "PartitionTimeLimit", "BadConstraints", "DependencyNeverSatisfied"}
 
 
 @dataclass(frozen=True)
@@ -87,6 +85,10 @@ class Job:
     def has_ended(self) -> bool:
         return self.state in ENDED
 
+    @property
+    def never_starts(self) -> bool:
+        return self.state == "PENDING" and self.reason in NEVER
+
     def why(self) -> str:
         """Why it is pending, in words with Slurm's own."""
         words = REASONS.get(self.reason.partition(",")[0])
@@ -104,6 +106,10 @@ def missing() -> str | None:
     done = _run(["scontrol", "ping"])
     if "UP" in done.stdout:
         return None
+    if "configuration source" in done.stderr:
+        return (
+            "Slurm's commands find no slurm.conf on this machine: log in to the cluster's front node, or set SLURM_CONF"
+        )
     return f"Slurm's controller does not answer: {_words(done.stderr or done.stdout)}"
 
 
@@ -131,6 +137,31 @@ def submit(
     if done.returncode != 0:
         raise UserError(refusal(done.stderr, site))
     return done.stdout.strip().partition(";")[0]
+
+
+def check(command: Sequence[str], site: Site) -> None:
+    """Ask Slurm whether a batch script could ever run; nothing is submitted.
+
+    Raises:
+        UserError: it could not; what the partition has is said.
+    """
+    done = _run(["sbatch", "--test-only", *command])
+    if done.returncode != 0:
+        raise UserError(f"{refusal(done.stderr, site)}{_offer(site)}")
+
+
+def _offer(site: Site) -> str:
+    """What the partition has, for a job that wants more."""
+    which = ["--partition", site.partition] if site.partition else []
+    done = _run(["sinfo", "--noheader", "--format=%P|%D|%c|%m|%G|%l", *which])
+    rows = [line.split("|") for line in done.stdout.splitlines()]
+    default = [row for row in rows if row[0].endswith("*")]
+    said = [
+        f"Partition {name.rstrip('*')} has {nodes} nodes of {cores} processors, {memory} MB, "
+        f"{'no GPUs' if 'gpu' not in gres else gres.partition('(')[0]}, jobs of at most {time}"
+        for name, nodes, cores, memory, gres, time in (rows if site.partition else default or rows)
+    ]
+    return f". {'; '.join(said)}" if said else ""
 
 
 def refusal(message: str, site: Site) -> str:
@@ -227,5 +258,5 @@ def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
 
 def _words(message: str) -> str:
     """Slurm's message without the names of its commands, in one line."""
-    lines = [re.sub(r"^\w+: (error: )?", "", line).strip() for line in message.splitlines()]
+    lines = [re.sub(r"^(\w+: (error: )?|allocation failure: )", "", line).strip() for line in message.splitlines()]
     return "; ".join(dict.fromkeys(line for line in lines if line)) or "it does not say why"
