@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from fetched import picture_of
+from fetched import fetch
 from picture import decoded, is_one
 from video import USUAL_RATE, Frame, Video
 
@@ -70,8 +70,11 @@ class Fetched:
         pass
 
 
-def open_feed(word: str) -> Feed:
+def open_feed(word: str, scratch: Path) -> Feed:
     """Open what `--source` names.
+
+    Args:
+        scratch: folder for files that are needed only meanwhile.
 
     Raises:
         UserError: it is not there, holds nothing, or does not answer.
@@ -81,8 +84,10 @@ def open_feed(word: str) -> Feed:
         feeds.require_camera(device)
         return Video(str(device), str(device), camera=True)
     if feeds.is_address(word):
-        frame = picture_of(word)
-        return Fetched(frame.name, frame) if frame else Video(word, shown(word), address=True)
+        got = fetch(word, scratch)
+        if isinstance(got, Frame):
+            return Fetched(got.name, got)
+        return Video(got, shown(word)) if got else Video(word, shown(word), address=True)
     path = Path(word)
     if not path.exists():
         raise UserError(f"--source {word}: there is no such file or folder")

@@ -57,7 +57,7 @@ def infer(options: Infer) -> None:
         device=options.device,
         threads=options.threads,
     )
-    source = feeds.open_feed(options.source)
+    source = feeds.open_feed(options.source, volume.predictions)
     names = "-".join(feeds.plain(model.name) for model in models)
     folder = volume.predictions / check_name("--name", options.name or f"{names}-{feeds.name_of(options.source)}")
     with contextlib.ExitStack() as stack:

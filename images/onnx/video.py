@@ -6,9 +6,11 @@ https://pyav.basswood-io.com/docs/stable/
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import av
 import numpy as np
@@ -57,9 +59,11 @@ class Video:
 
     is_video = True
 
-    def __init__(self, where: str, shown: str, *, camera: bool = False, address: bool = False) -> None:
+    def __init__(self, where: str | IO[bytes], shown: str, *, camera: bool = False, address: bool = False) -> None:
         self.name, self.problems = shown, list[str]()
-        options = {"rtsp_transport": "tcp"} if where.lower().startswith("rtsp") else {}
+        self._file = None if isinstance(where, str) else where
+        # by TCP nothing gets lost; some servers know UDP alone
+        options = {"rtsp_flags": "prefer_tcp"} if address and where.lower().startswith("rtsp") else {}
         try:
             self._container = av.open(
                 where,
@@ -68,7 +72,7 @@ class Video:
                 timeout=SILENCE_SECONDS if address else None,
             )
         except FFmpegError as error:
-            raise UserError(f"cannot open {shown}: {_reason(error, where)}") from None
+            raise UserError(f"cannot open {shown}: {_reason(error, shown)}") from None
         if not self._container.streams.video:
             self.close()
             raise UserError(f"{shown} holds no video")
@@ -124,6 +128,8 @@ class Video:
     def close(self) -> None:
         with contextlib.suppress(FFmpegError):
             self._container.close()
+        if self._file:
+            self._file.close()
 
 
 def _upright(frame: av.VideoFrame) -> np.ndarray:
@@ -140,4 +146,6 @@ def _reason(error: FFmpegError, where: str) -> str:
     if isinstance(error, av.error.InvalidDataError):
         cut = Path(where).suffix.lower() in INDEXED
         return "no video that can be read" + (", or cut off before its index, which comes last" if cut else "")
+    if "://" in where and error.errno == errno.EIO:
+        return "the connection was lost"
     return (error.strerror or str(error)).lower()

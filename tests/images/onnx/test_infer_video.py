@@ -20,6 +20,7 @@ import following
 import infer
 import numpy as np
 import pytest
+import rtsp
 from conftest import Bench
 from PIL import Image
 from recording import Recording
@@ -209,12 +210,13 @@ class Served(BaseHTTPRequestHandler):
                     self.wfile.write(head.encode() + data.getvalue() + b"\r\n")
                     time.sleep(0.02)
             return
-        kind, data = self.server.files.get(self.path, ("text/plain", None))
+        kind, data = self.server.files.get(self.path.removeprefix("/cut"), ("text/plain", None))
         self.send_response(200 if data else 404)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(data or b"")))
         self.end_headers()
-        self.wfile.write(data or b"")
+        # a connection that is lost on the way
+        self.wfile.write((data or b"")[: len(data or b"") // 2 if self.path.startswith("/cut") else None])
 
     def log_message(self, *_):
         pass
@@ -243,8 +245,39 @@ def test_addresses(run, site):
         run("--source", f"{site.address}/nothing")
 
 
+def test_a_video_of_a_host_that_sends_no_parts_though_its_index_comes_last(run, volume, site):
+    path = volume / "last.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", RATE)
+        stream.width, stream.height = WIDTH, HEIGHT
+        for picture in pictures(30):
+            container.mux(stream.encode(av.VideoFrame.from_image(picture)))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert data.index(b"mdat") < data.index(b"moov")
+    site.files |= {"/last.mp4": ("video/mp4", data), "/page": ("text/html", b"<html>")}
+    folder = run("--source", f"{site.address}/last.mp4")
+    assert len(found(folder)["frames"]) == 30 and (folder / "last.mp4").is_file()
+    assert [path.name for path in (volume / "predictions").iterdir()] == ["out"]
+    with pytest.raises(UserError, match=r"last\.mp4: no video that can be read, or cut off before its index"):
+        run("--source", f"{site.address}/cut/last.mp4")
+    with pytest.raises((CheckFailed, UserError), match="ends after"):
+        run("--source", f"{site.address}/cut/street.mp4")
+    with pytest.raises(UserError, match="is a web page"):
+        run("--source", f"{site.address}/page")
+
+
+def test_a_camera_that_sends_by_udp_alone(run, volume):
+    with rtsp.camera(8) as (address, asked):
+        folder = run("--source", address, "--limit", "30")
+    report = found(folder)
+    assert ["TCP" in transport for transport in asked] == [True, False]
+    assert len(report["frames"]) + report["summary"]["left_out"] == 30
+    assert (report["frames"][0]["width"], report["frames"][0]["height"]) == (rtsp.WIDTH, rtsp.HEIGHT)
+
+
 def test_a_live_stream_has_every_frame_that_there_is_time_for(run, volume, site):
-    with pytest.raises(CheckFailed, match="live broke off after"):
+    with pytest.raises(CheckFailed, match=r"live broke off after .* frames: the connection was lost"):
         run("--source", f"{site.address}/live")
     report = found(volume / "predictions" / "out")
     frames = report["frames"]
