@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)[^\n]*\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -35,15 +35,16 @@ def blocks(page: Path, language: str) -> list[str]:
     return [body for found, body in FENCE.findall(page.read_text()) if found == language]
 
 
+def titled(page: Path, title: str) -> str:
+    """The fenced block of a title: the file of that name."""
+    found = re.search(rf'^```\w+ title="{re.escape(title)}"\n(.*?)^```$', page.read_text(), re.MULTILINE | re.DOTALL)
+    return found[1]
+
+
 def commands(page: Path) -> Iterator[list[str]]:
-    """The words behind ./inv of every command in a page's shell blocks."""
-    yield from commands_of(page.read_text())
-
-
-def commands_of(text: str) -> Iterator[list[str]]:
-    """Likewise, in a part of a page."""
-    for language, block in FENCE.findall(text):
-        for line in block.replace("\\\n", " ").splitlines() if language == "bash" else ():
+    """The words behind ./inv of every command in a page: those that work as they stand, and those to be filled in."""
+    for language, block in FENCE.findall(page.read_text()):
+        for line in block.replace("\\\n", " ").splitlines() if language in ("bash", "shell") else ():
             # optional flags stand in brackets
             words = shlex.split(re.sub(r"[\[\]]", " ", line), comments=True)
             if words and words[0].endswith("/inv"):

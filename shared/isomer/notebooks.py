@@ -1,26 +1,35 @@
-"""A notebook server for an image, and its kernels, of packages that lie apart from the image's own.
+"""A guide as a notebook in an image, with Jupyter's packages lying apart from the image's own.
 
-    python -m isomer.notebooks serve ENVIRONMENT IMAGE SOURCE [flags of Jupyter]
+    python -m isomer.notebooks serve ENVIRONMENT IMAGE PAGE [flags of Jupyter]
+    python -m isomer.notebooks execute ENVIRONMENT IMAGE PAGE
     python -m isomer.notebooks kernel ENVIRONMENT [flags of the kernel]
 
-A package that both have is the image's own: ENVIRONMENT's stand behind. SOURCE is text (jupytext's Markdown), copied
-into the data volume, and the notebook beside it there is kept in step with that copy.
+A package that both have is the image's own: ENVIRONMENT's stand behind. PAGE is Markdown in the folder of the
+notebooks; jupytext keeps the notebook beside it in step with it. Cells are its blocks of `bash` and `python`; one with
+a title is the file of that name. Other blocks (`shell` where something is to be filled in) stay text.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from isomer import files
-from isomer.errors import run_main
+from isomer.errors import CheckFailed, run_main
 from isomer.volume import Volume
 
 KERNEL = "isomer"
-PAIRED = "ipynb,md"
+# Said before the page's own text is read: jupytext would else take the language of most cells for the notebook's.
+HEAD = f"""---
+jupyter:
+  jupytext: {{formats: "ipynb,md"}}
+  kernelspec: {{name: {KERNEL}, display_name: {KERNEL}, language: python}}
+---
+
+"""
 
 
 def use(environment: Path) -> None:
@@ -29,45 +38,50 @@ def use(environment: Path) -> None:
     sys.path.append(str(environment / "lib" / version / "site-packages"))
 
 
+def home() -> Path:
+    """The folder of the notebooks, where their cells run."""
+    return Volume.from_environment().root / "notebooks"
+
+
 def settings(environment: Path, image: str, kernels: Path) -> dict[str, str]:
-    """Variables for the server: where Jupyter's own files lie, which kernel there is, where the image's scripts are."""
+    """Variables for the server: where Jupyter's own files lie, and which kernel there is."""
     spec = {
         "argv": [sys.executable, "-m", "isomer.notebooks", "kernel", str(environment), "-f", "{connection_file}"],
         "display_name": f"Python, {image} image",
         "language": "python",
     }
-    files.write_json(_made(kernels / "kernels" / KERNEL) / "kernel.json", spec)
+    place = kernels / "kernels" / KERNEL
+    place.mkdir(parents=True)
+    files.write_json(place / "kernel.json", spec)
     share = environment / "share" / "jupyter"
     return {
         "JUPYTER_PATH": os.pathsep.join([str(kernels), str(share)]),
         "JUPYTER_CONFIG_PATH": str(environment / "etc" / "jupyter"),
         "JUPYTERLAB_DIR": str(share / "lab"),
-        # a kernel's own would be handed on to scripts that a cell starts, which do not have it
+        # a kernel's own would be handed on to what a cell starts, which does not have it
         "MPLBACKEND": "agg",
-        "ISOMER_SCRIPTS": str(Path(__file__).resolve().parents[2] / "images" / image),
     }
 
 
-def lay_out(source: Path, folder: Path) -> Path:
-    """The notebook of a source in a folder; what the reader wrote there before stays."""
+def paired(page: Path) -> Path:
+    """The notebook of a page, made of it where there is none; the page gets the head that jupytext needs to know."""
     import jupytext
 
-    text = _made(folder) / source.name
-    notebook = text.with_suffix(".ipynb")
-    if not text.exists():
-        shutil.copyfile(source, text)
+    notebook = page.with_suffix(".ipynb")
     if not notebook.exists():
-        made = jupytext.read(text)
-        made.metadata["kernelspec"] = {"name": KERNEL, "display_name": KERNEL, "language": "python"}
-        made.metadata["jupytext"] = {"formats": PAIRED}
+        made = jupytext.reads(HEAD + page.read_text(), "md")
+        made.metadata[KERNEL] = {"guide_sha256": files.sha256_of_file(page)}
+        for cell in made.cells:
+            if "title" in cell.metadata:
+                cell.source = f"%%writefile {cell.metadata['title']}\n{cell.source}"
         files.write_text(notebook, jupytext.writes(made, "ipynb"))
+        files.write_text(page, jupytext.writes(made, "md"))
     return notebook
 
 
-def serve(environment: Path, image: str, source: Path, arguments: list[str]) -> None:
+def serve(environment: Path, image: str, page: Path, arguments: list[str]) -> None:
     """Serve the notebook until it is interrupted."""
-    use(environment)
-    notebook = lay_out(source, Volume.from_environment().root / "notebooks" / image)
+    notebook = paired(page)
     with tempfile.TemporaryDirectory() as kernels:
         os.environ.update(settings(environment, image, Path(kernels)))
         from jupyterlab.labapp import LabApp
@@ -80,33 +94,61 @@ def serve(environment: Path, image: str, source: Path, arguments: list[str]) -> 
                 "--ServerApp.allow_root=True",  # in a container of one's own
                 "--LabApp.news_url=None",
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-                f"--ServerApp.root_dir={notebook.parent}",
-                f"--LabApp.default_url=/lab/tree/{notebook.name}",
+                f"--ServerApp.root_dir={home()}",
+                f"--LabApp.default_url=/lab/tree/{notebook.relative_to(home())}",
                 f"--MultiKernelManager.default_kernel_name={KERNEL}",
                 *arguments,
             ]
         )
 
 
+def execute(environment: Path, image: str, page: Path) -> None:
+    """Execute all cells, say what they give as they end, and keep it in the notebook.
+
+    Raises:
+        CheckFailed: a cell failed; those after it are not executed.
+    """
+    notebook = paired(page)
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    made = nbformat.read(notebook, as_version=4)
+    with tempfile.TemporaryDirectory() as kernels:
+        os.environ.update(settings(environment, image, Path(kernels)))
+        try:
+            NotebookClient(made, timeout=None, on_cell_executed=_say).execute()
+        except CellExecutionError as error:
+            raise CheckFailed(f"{notebook.relative_to(home())}: a cell failed: {error.ename}: {error.evalue}") from None
+        finally:
+            files.write_text(notebook, nbformat.writes(made))
+
+
+def _say(cell: Any, cell_index: int, **_: Any) -> None:
+    for output in cell.get("outputs", ()):
+        print(output.get("text", ""), end="", flush=True)
+
+
 def kernel(environment: Path, arguments: list[str]) -> None:
-    use(environment)
+    """A kernel of this Python, whose cells run where `./inv` and `data` are."""
     from ipykernel.kernelapp import launch_new_instance
 
+    os.chdir(home())
     launch_new_instance(argv=arguments)
 
 
 def main() -> None:
-    what, environment, *rest = sys.argv[1:]
+    what, place, *rest = sys.argv[1:]
+    environment = Path(place)
+    use(environment)
     if what == "kernel":
-        kernel(Path(environment), rest)
+        kernel(environment, rest)
+        return
+    image, page, *arguments = rest
+    if what == "serve":
+        serve(environment, image, home() / page, arguments)
     else:
-        image, source, *arguments = rest
-        serve(Path(environment), image, Path(source), arguments)
-
-
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+        execute(environment, image, home() / page)
 
 
 if __name__ == "__main__":

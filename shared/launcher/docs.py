@@ -22,6 +22,7 @@ from launcher.process import Command
 from launcher.verbs import Parsed
 
 FOLDER = project.ROOT / "docs"
+ROAD = FOLDER / "guide.md"
 SETTINGS = FOLDER / "mkdocs.yml"
 LOCK = FOLDER / "requirements.lock"
 SCRIPT = FOLDER / "iframe-worker.js"
@@ -79,11 +80,10 @@ def lay_out(target: Path) -> Nav:
 
 def pages() -> list[Path]:
     """README.md, the guides, the images' guides; the road first, since it is what newcomers look for."""
-    road = FOLDER / "guide.md"
-    others = sorted(path for path in FOLDER.rglob("*.md") if path != road)
+    others = sorted(path for path in FOLDER.rglob("*.md") if path != ROAD)
     return [
         project.ROOT / "README.md",
-        road,
+        ROAD,
         *(project.IMAGES / name / "README.md" for name in project.images()),
         *others,
     ]

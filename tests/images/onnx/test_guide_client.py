@@ -16,7 +16,7 @@ from PIL import Image
 def test_it_says_and_draws_what_the_model_finds(bench, tmp_path, root, channels):
     bench.assemble("--channels", channels, "--score-threshold", "0.05")
     bench.gate()
-    (client,) = guides.blocks(root / "docs" / "guide.md", "python")
+    client = guides.titled(root / "docs" / "guide.md", "client.py")
     assert len([line for line in client.splitlines() if line]) <= 30
     (tmp_path / "client.py").write_text(client)
     picture = next((bench.root / "datasets" / "noise" / "images").glob("*.png"))
