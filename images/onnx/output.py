@@ -29,6 +29,7 @@ class Output:
         self, folder: Path, source: Feed, models: Sequence[Detector], formats: Sequence[str], crops: bool
     ) -> None:
         self._folder, self._models, self._crops = folder, models, crops
+        self._stems: dict[str, str] = {}
         self._writers = found.writers(formats, folder, models)
         # a word of ours: an address or a device is no file's name
         name = f"{Path(source.name).stem or 'video'}{SUFFIX}"
@@ -57,7 +58,7 @@ class Output:
 
     def _cut(self, frame: Frame, seen: Seen) -> None:
         """crops/[MODEL/]CLASS/[OBJECT/]PICTURE-N.jpg, without the drawn frames."""
-        stem = f"{seen.index:06d}" if self._recording else Path(seen.name).stem
+        stem = f"{seen.index:06d}" if self._recording else self._stem(seen.name)
         for model, one, numbers in zip(self._models, seen.found, seen.numbers, strict=True):
             for row, (box, number) in enumerate(zip(one.boxes, one.classes, strict=True)):
                 pixels = _inside(frame.pixels, box)
@@ -69,6 +70,11 @@ class Output:
                 folder = self._folder.joinpath(CROPS, *parts)
                 folder.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(pixels).save(folder / f"{stem}-{row + 1}.jpg", quality=QUALITY)
+
+    def _stem(self, name: str) -> str:
+        """A picture's name without its suffix, unless another one differs in the suffix alone."""
+        stem = Path(name).stem
+        return stem if self._stems.setdefault(stem, name) == name else name
 
     def close(self, summary: dict) -> None:
         """Write what is still held back."""

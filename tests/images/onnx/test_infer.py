@@ -152,6 +152,15 @@ def test_crops_are_what_the_boxes_cover(run, pictures):
             assert abs(crop.width - row["bbox"][2]) <= 2 and abs(crop.height - row["bbox"][3]) <= 2
 
 
+def test_crops_of_pictures_that_differ_in_their_suffix_alone(run, pictures, tmp_path):
+    with Image.open(pictures / "3.png") as own:
+        own.save(tmp_path / "3.png")
+        own.save(tmp_path / "3.bmp")
+    folder = run("--model", "toy-run", "--source", tmp_path, "--crops")
+    crops = list((folder / "crops").rglob("*.jpg"))
+    assert len(crops) == sum(len(frame["detections"]) for frame in frames(folder)) > 0
+
+
 def test_an_unreadable_picture_is_named_and_the_rest_goes_on(run, volume, pictures, tmp_path):
     shutil.copytree(pictures, tmp_path, dirs_exist_ok=True)
     (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
