@@ -15,22 +15,15 @@ from typing import Any
 
 from isomer import answers
 from isomer.errors import UserError
-from launcher import process, project
+from launcher import mounts, process, project
 from launcher.process import Command
-from launcher.step import Among, Output, Step, provenance
+from launcher.step import Step, provenance
 
 NAME = "docker"
-WEB = "/opt/web"  # where images/onnx/Dockerfile puts what browsers run models with
 LISTEN = "0.0.0.0"  # inside a container, whose port is given to 127.0.0.1 of this machine alone
 IN_BACKGROUND = False  # a build says much, and takes the whole processor
-INSIDE = Path("/opt/isomer")  # the repository's place in an image
-DATA_INSIDE = Path("/data")
 GPU_FILE, CAMERA_FILE, SCREEN_FILE = "compose.gpu.yaml", "compose.camera.yaml", "compose.screen.yaml"
 INPUTS_LABEL = "isomer.inputs"
-# A file of these is mounted with its folder: it names pictures that lie beside it.
-ANNOTATION_SUFFIXES = (".json", ".xml", ".csv", ".yaml", ".yml", ".data", ".txt")
-# Paths that a step must not have covered by what it is given to read
-NEEDED_INSIDE = (DATA_INSIDE, INSIDE, Path("/opt/venv"), Path("/usr/bin"), Path("/etc"), Path("/tmp"), Path("/proc"))
 
 
 def address(env: Mapping[str, str]) -> str | None:
@@ -141,7 +134,7 @@ def build(image: str) -> None:
 
 def web(image: str) -> str:
     """The folder of onnxruntime-web's files, as a step sees it: in the image since its build."""
-    return WEB
+    return mounts.WEB
 
 
 def describe(image: str) -> str:
@@ -162,24 +155,21 @@ def command(step: Step, name: str) -> Command:
     options: list[str] = ["--rm", "--name", name]
     if not _has_terminal():
         options.append("--no-TTY")
-    # what is both read and written is written
-    mounts = dict.fromkeys(map(_mounted, step.reads()), ":ro") | {_mounted(path): "" for path in step.writes()}
-    for path, mode in mounts.items():
-        if not path.is_relative_to(project.volume().root):
-            if ":" in str(path):
-                raise UserError(f"Docker cannot mount a path with a colon: {path}")
-            options += ["--volume", f"{path}:{inside(path)}{mode}"]
+    for path, writes in mounts.of(step).items():
+        if ":" in str(path):
+            raise UserError(f"Docker cannot mount a path with a colon: {path}")
+        options += ["--volume", f"{path}:{mounts.inside(path)}{'' if writes else ':ro'}"]
     if step.port:
         options += ["--publish", f"127.0.0.1:{step.port}:{step.port}"]
-    env = {key: _seen(value) for key, value in step.env.items()}
+    env = {key: mounts.seen(value) for key, value in step.env.items()}
     if step.tests:
-        env["ISOMER_SCRIPTS"] = str(INSIDE / "images" / step.image)
-        options += ["--workdir", str(INSIDE)]
+        env["ISOMER_SCRIPTS"] = str(mounts.CODE / "images" / step.image)
+        options += ["--workdir", str(mounts.CODE)]
         for item in ("tests", "docs", "pyproject.toml"):
-            options += ["--volume", f"{project.ROOT / item}:{INSIDE / item}:ro"]
+            options += ["--volume", f"{project.ROOT / item}:{mounts.CODE / item}:ro"]
     for key, value in env.items():
         options += ["--env", f"{key}={value}"]
-    argv = [_seen(item) for item in step.argv]
+    argv = [mounts.seen(item) for item in step.argv]
     found = built(step.image)
     known = provenance(step.image, NAME, found.id if found else "unknown", project.lock_of(step.image))
     known.pop("ISOMER_ENGINE")  # compose.yaml says it
@@ -256,29 +246,6 @@ def remove(name: str) -> None:
 
     with contextlib.suppress(NotFound, APIError):
         client().containers.get(name).remove(force=True)
-
-
-def inside(path: Path) -> Path:
-    """Where a step sees a path that it is given to read: the same place, unless that hides what the step needs."""
-    hidden = any(needed.is_relative_to(path) for needed in NEEDED_INSIDE)
-    if hidden or path.is_relative_to(DATA_INSIDE) or path.is_relative_to(INSIDE) or path.is_relative_to("/proc"):
-        return Path("/mnt") / (path.name or "root")
-    return path
-
-
-def _seen(item: str | Path) -> str:
-    if not isinstance(item, Path):
-        return item
-    root = project.volume().root
-    if item.is_relative_to(root):
-        return str(DATA_INSIDE / item.relative_to(root))
-    return str(inside(_mounted(item)) / item.relative_to(_mounted(item)))
-
-
-def _mounted(path: Path) -> Path:
-    """What is mounted so that a step sees a path: the folder of what it writes, and of a file that is not alone."""
-    names_pictures = path.suffix.lower() in ANNOTATION_SUFFIXES and path.is_file()
-    return path.parent if isinstance(path, (Output, Among)) or names_pictures else path
 
 
 def _caller() -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from launcher import mounts
 from launcher.engines import docker
 from launcher.step import Output, Step, script
 
@@ -40,7 +41,7 @@ def test_a_path_inside_the_volume_is_named_as_the_container_sees_it(data):
 
 @pytest.mark.parametrize("path", ["/", "/data", "/data/pictures", "/usr", "/opt", "/opt/isomer/x"])
 def test_a_path_that_would_hide_what_the_step_needs_is_mounted_elsewhere(path):
-    assert docker.inside(Path(path)).is_relative_to("/mnt")
+    assert mounts.inside(Path(path)).is_relative_to("/mnt")
 
 
 def test_network_and_gpu_only_when_asked_for_and_there(monkeypatch, data):

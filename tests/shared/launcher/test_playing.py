@@ -9,7 +9,7 @@ from invoke import Exit, MockContext
 
 import tasks
 from isomer.errors import UserError
-from launcher import process, project
+from launcher import mounts, process, project
 from launcher.engines import docker, venv
 
 
@@ -52,11 +52,11 @@ def test_in_a_container_its_port_is_this_machines_alone(commands, data, docker_e
     call(model=["shapes-torch"], port=str(port), engine="docker")
     argv = commands[0].argv
     assert argv[argv.index("--publish") + 1] == f"127.0.0.1:{port}:{port}"
-    assert argv[argv.index("--host") + 1] == "0.0.0.0" and argv[argv.index("--web") + 1] == docker.WEB
+    assert argv[argv.index("--host") + 1] == "0.0.0.0" and argv[argv.index("--web") + 1] == mounts.WEB
 
 
 def test_the_image_has_what_the_engine_says(root):
-    assert f"COPY --from=web {docker.WEB} {docker.WEB}" in (root / "images" / "onnx" / "Dockerfile").read_text()
+    assert f"COPY --from=web {mounts.WEB} {mounts.WEB}" in (root / "images" / "onnx" / "Dockerfile").read_text()
 
 
 def test_a_port_that_is_taken_is_named_before_anything_starts(commands, venv_engine):
