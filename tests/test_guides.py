@@ -10,7 +10,10 @@ import guides
 import pytest
 
 from isomer.converting import failures, failures_tf, failures_torch
+from isomer.errors import UserError
+from launcher import engines
 from launcher.guides import PAGE, PARTS, renewed
+from launcher.program import Inv
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = guides.pages(ROOT)
@@ -21,6 +24,7 @@ CHECKED = (
     "### Files that cannot be opened",
     "## The gate",
     "## Using a model",
+    "## Notebooks",
 )
 
 
@@ -42,6 +46,12 @@ def test_links_lead_somewhere(page):
     assert faults == []
 
 
+def flags_of(verb: str) -> list[str]:
+    import tasks
+
+    return [item.name for item in tasks.namespace[verb].body.flag_items]
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_commands_are_taken(page):
     import tasks
@@ -52,11 +62,36 @@ def test_commands_are_taken(page):
         if verb in ("--list", "VERB"):
             continue
         if verb in tasks.namespace.task_names:
-            items = tasks.namespace[verb].body.flag_items
-            known |= {f"--{item.name.replace('_', '-')}" for item in items}
+            known |= {f"--{flag.replace('_', '-')}" for flag in flags_of(verb)}
         else:
             faults.append(verb)
         faults += [f"{verb} {word}" for word in words if word.startswith("--") and word.split("=")[0] not in known]
+    assert faults == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_values_are_taken(page, tmp_path, monkeypatch, capsys):
+    """As far as flags are read, before anything is looked for or started."""
+    import tasks
+
+    def choose(*_):
+        raise UserError("flags are read")
+
+    monkeypatch.setenv("ISOMER_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(engines, "choose", choose)
+    monkeypatch.chdir(tmp_path)
+    faults = []
+    for verb, *words in guides.commands(page):
+        if verb not in tasks.namespace.task_names or "engine" not in flags_of(verb):
+            continue
+        for word in words:
+            if not word.startswith("-"):
+                (tmp_path / word).parent.mkdir(parents=True, exist_ok=True)
+                (tmp_path / word).touch()
+        with pytest.raises(SystemExit):
+            Inv(namespace=tasks.namespace, name="inv", binary="inv", version="1").run(["inv", verb, *words])
+        said = capsys.readouterr().err
+        faults += [said] if "--help shows the flags" in said else []
     assert faults == []
 
 

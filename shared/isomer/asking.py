@@ -52,7 +52,9 @@ def main() -> None:
     try:
         code = ask(Path(place), sys.argv[1:], str(here.relative_to(root)))
     except OSError as error:
-        raise UserError(f"the launcher that opened this notebook is gone ({error.strerror}): open it again") from None
+        raise UserError(
+            f"the launcher that opened this notebook does not answer ({error.strerror}); open it again"
+        ) from None
     sys.exit(code)
 
 

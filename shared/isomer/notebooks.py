@@ -12,6 +12,7 @@ a title is the file of that name. Other blocks (`shell` where something is to be
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -22,6 +23,7 @@ from isomer.errors import CheckFailed, run_main
 from isomer.volume import Volume
 
 KERNEL = "isomer"
+NEWS = "@jupyterlab/apputils-extension:announcements"  # would ask, before anything else, whether to fetch some
 # Said before the page's own text is read: jupytext would else take the language of most cells for the notebook's.
 HEAD = f"""---
 jupyter:
@@ -43,20 +45,19 @@ def home() -> Path:
     return Volume.from_environment().root / "notebooks"
 
 
-def settings(environment: Path, image: str, kernels: Path) -> dict[str, str]:
-    """Variables for the server: where Jupyter's own files lie, and which kernel there is."""
+def settings(environment: Path, image: str, own: Path) -> dict[str, str]:
+    """Variables for the server: where Jupyter's files lie, and in the folder `own` which kernel there is."""
     spec = {
         "argv": [sys.executable, "-m", "isomer.notebooks", "kernel", str(environment), "-f", "{connection_file}"],
         "display_name": f"Python, {image} image",
         "language": "python",
     }
-    place = kernels / "kernels" / KERNEL
-    place.mkdir(parents=True)
-    files.write_json(place / "kernel.json", spec)
+    _write(own / "kernels" / KERNEL / "kernel.json", spec)
+    _write(own / "labconfig" / "page_config.json", {"disabledExtensions": {NEWS: True}})
     share = environment / "share" / "jupyter"
     return {
-        "JUPYTER_PATH": os.pathsep.join([str(kernels), str(share)]),
-        "JUPYTER_CONFIG_PATH": str(environment / "etc" / "jupyter"),
+        "JUPYTER_PATH": os.pathsep.join([str(own), str(share)]),
+        "JUPYTER_CONFIG_PATH": os.pathsep.join([str(own), str(environment / "etc" / "jupyter")]),
         "JUPYTERLAB_DIR": str(share / "lab"),
         # a kernel's own would be handed on to what a cell starts, which does not have it
         "MPLBACKEND": "agg",
@@ -72,6 +73,7 @@ def paired(page: Path) -> Path:
         made = jupytext.reads(HEAD + page.read_text(), "md")
         made.metadata[KERNEL] = {"guide_sha256": files.sha256_of_file(page)}
         for cell in made.cells:
+            cell.source = re.sub(r"\A%%bash$", "%%bash -e", cell.source, flags=re.MULTILINE)  # or its last line decides
             if "title" in cell.metadata:
                 cell.source = f"%%writefile {cell.metadata['title']}\n{cell.source}"
         files.write_text(notebook, jupytext.writes(made, "ipynb"))
@@ -82,8 +84,8 @@ def paired(page: Path) -> Path:
 def serve(environment: Path, image: str, page: Path, arguments: list[str]) -> None:
     """Serve the notebook until it is interrupted."""
     notebook = paired(page)
-    with tempfile.TemporaryDirectory() as kernels:
-        os.environ.update(settings(environment, image, Path(kernels)))
+    with tempfile.TemporaryDirectory() as own:
+        os.environ.update(settings(environment, image, Path(own)))
         from jupyterlab.labapp import LabApp
 
         LabApp.launch_instance(
@@ -92,7 +94,6 @@ def serve(environment: Path, image: str, page: Path, arguments: list[str]) -> No
                 "--ServerApp.port_retries=0",
                 "--ServerApp.answer_yes=True",
                 "--ServerApp.allow_root=True",  # in a container of one's own
-                "--LabApp.news_url=None",
                 "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
                 f"--ServerApp.root_dir={home()}",
                 f"--LabApp.default_url=/lab/tree/{notebook.relative_to(home())}",
@@ -114,14 +115,19 @@ def execute(environment: Path, image: str, page: Path) -> None:
     from nbclient.exceptions import CellExecutionError
 
     made = nbformat.read(notebook, as_version=4)
-    with tempfile.TemporaryDirectory() as kernels:
-        os.environ.update(settings(environment, image, Path(kernels)))
+    with tempfile.TemporaryDirectory() as own:
+        os.environ.update(settings(environment, image, Path(own)))
         try:
             NotebookClient(made, timeout=None, on_cell_executed=_say).execute()
         except CellExecutionError as error:
             raise CheckFailed(f"{notebook.relative_to(home())}: a cell failed: {error.ename}: {error.evalue}") from None
         finally:
             files.write_text(notebook, nbformat.writes(made))
+
+
+def _write(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True)
+    files.write_json(path, value)
 
 
 def _say(cell: Any, cell_index: int, **_: Any) -> None:

@@ -21,6 +21,7 @@ from threading import Thread
 
 from isomer.asking import short
 from isomer.errors import UserError
+from isomer.manners import QUIET
 from launcher import project
 
 # They need a terminal, or change what is outside of the data volume.
@@ -114,7 +115,8 @@ def start(words: list[str], folder: Path, engine: str, out: int, err: int) -> su
     return subprocess.Popen(
         [sys.executable, str(project.ROOT / "tasks.py"), *words],
         cwd=folder,
-        env={**os.environ, "ISOMER_ENGINE": engine, "ISOMER_DATA": str(project.volume().root)},
+        # the commands that a verb runs are long lines of what a notebook's reader cannot type
+        env={QUIET: "1", **os.environ, "ISOMER_ENGINE": engine, "ISOMER_DATA": str(project.volume().root)},
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=err,
