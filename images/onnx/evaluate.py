@@ -187,7 +187,7 @@ def _confusion(classes: list[str], model: dict[str, Any]) -> None:
     counts = {(truth, found): count for truth, found, count in model["metrics"]["confusion"]}
     if len(classes) <= MOST_CLASSES:
         rows = [
-            [truth or "nothing there", *(str(counts.get((truth, found), 0)) for found in (*classes, None))]
+            [truth or "no box left", *(str(counts.get((truth, found), 0)) for found in (*classes, None))]
             for truth in (*classes, None)
         ]
         rows[-1][-1] = ""

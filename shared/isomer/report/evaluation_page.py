@@ -87,13 +87,15 @@ def _matrix(name: str, colour: int, classes: Sequence[str], metrics: dict[str, A
     counts = {(truth, found): count for truth, found, count in metrics["confusion"]}
     rows = [
         [
-            "nothing there" if truth is None else truth,
+            "no box left" if truth is None else truth,
             *(_count(counts.get((truth, found), 0), truth, found) for found in (*classes, None)),
         ]
         for truth in (*classes, None)
     ]
     heads = [Cell(name, mark=colour), *classes, "missed"]
-    return Table(heads, rows, note=f"{name}: boxes of a row's class, and what they were found as.", plain=True)
+    # TIDE calls most of these a wrong class: they lie on a box that something else had found
+    note = f"{name}: boxes of a row's class, and what they were found as. The last row: finds beyond one for each box."
+    return Table(heads, rows, note=note, plain=True)
 
 
 def _count(count: int, truth: str | None, found: str | None) -> Cell:

@@ -78,6 +78,7 @@ def test_every_kind_of_mistake_by_construction(volume, run):
         (None, "cat", 10),
         (None, "dog", 5),
     }
+    assert "no box left" in out and "nothing there" not in out  # what is beyond one for each box lies on a box, too
     assert "5 (+0.500)" in out and "2 by the same name: cat, dog" in out
     assert [item["mistakes"] for item in model["worst"]] == [5] * 5  # four wrong, one dog not found
 
