@@ -55,10 +55,14 @@ def extra_locks(image: str) -> dict[str, Path]:
     return {name: path for path, name in names.items() if path.name != CPU_LOCK and path.name != LOCK}
 
 
-def inputs_sha256(image: str) -> str:
-    """One hash of everything an image is built from, so that a stale image is known without building."""
+def inputs_sha256(image: str, base: str | None = None) -> str:
+    """One hash of everything an image is built from, so that a stale image is known without building.
+
+    Args:
+        base: the image it starts from; None: the one that this machine builds with.
+    """
     paths = [ROOT / ".dockerignore", IMAGES / "uv.lock", *_code(image)]
-    return _sha256_of(paths, f"{os.environ.get('ISOMER_BASE_IMAGE', '')}\n")
+    return _sha256_of(paths, f"{os.environ.get('ISOMER_BASE_IMAGE', '') if base is None else base}\n")
 
 
 def code_sha256(image: str) -> str:

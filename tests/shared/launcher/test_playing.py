@@ -10,7 +10,7 @@ from invoke import Exit, MockContext
 import tasks
 from isomer.errors import UserError
 from launcher import mounts, process, project
-from launcher.engines import docker, venv
+from launcher.engines import venv
 
 
 def call(**words):
