@@ -99,6 +99,7 @@ def add(task) -> None:
 
 namespace = Collection()
 of_launcher("pipeline", options.Pipeline, "pipeline:run", without=("run",), goes_on=True)
+of_launcher("sweep", options.Sweep, "sweeping:run", without=("run", "resume"), goes_on=True)
 of_launcher("models", options.Models, "models:run")
 of_launcher("weights", options.Weights, "weights:run", without=("url",))
 of_launcher("runs", options.Runs, "runs:run")

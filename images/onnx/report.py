@@ -1,4 +1,4 @@
-"""report: the HTML page of a dataset's models, of a run, or of a published model."""
+"""report: the HTML page of a dataset's models, of a run, of a sweep of runs, or of a published model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from isomer import files, mistakes, progress
 from isomer.errors import UserError, run_main
 from isomer.flags import Data, Report, option, parse
-from isomer.report import comparison_page, model_page, run_page
+from isomer.report import comparison_page, model_page, run_page, sweep_page
 from isomer.report.collect import collect
 from isomer.report.gallery import GROUPS, PER_GROUP, order
 from isomer.report.side_by_side import write_pictures
@@ -16,12 +16,14 @@ from isomer.volume import Volume
 
 def main() -> None:
     options = parse(Report, prog="report")
-    given = [option(key) for key in ("data", "run", "model") if getattr(options, key) is not None]
+    given = [option(key) for key in ("data", "run", "sweep", "model") if getattr(options, key) is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)}: a report is of one thing; give one of them")
     volume = Volume.from_environment()
     if options.run:
         path, page = volume.reports / options.run / "run.html", _of_run(volume, options.run)
+    elif options.sweep:
+        path, page = volume.reports / options.sweep / "sweep.html", _of_sweep(volume, options.sweep)
     elif options.model:
         path, page = volume.reports / options.model / "model.html", _of_model(volume, options.model)
     else:
@@ -32,6 +34,10 @@ def main() -> None:
 
 def _of_run(volume: Volume, name: str) -> str:
     return run_page.render(run_page.read(volume, name))
+
+
+def _of_sweep(volume: Volume, name: str) -> str:
+    return sweep_page.render(sweep_page.read(volume, name))
 
 
 def _of_model(volume: Volume, name: str) -> str:

@@ -528,7 +528,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Report:
-    """Write an HTML page: of a dataset's models against each other, of a run, or of a published model.
+    """Write an HTML page: of a dataset's models against each other, of a run, a sweep, or a published model.
 
     Examples:
         ./inv report --data shapes
@@ -540,6 +540,7 @@ class Report:
     run: str | None = flag(None, "run: its curves, its evaluation, what it found")
     model: str | None = flag(None, "published model: contract, gate, quality, size, latency")
 
+    sweep: str | None = flag(None, "sweep: its runs against each other, and what each flag does")
 
 def fields(cls: type) -> list[dataclasses.Field]:
     """The flags of a dataclass, the positional one first, --json last."""

@@ -1,7 +1,7 @@
 """Where everything lies in the data volume. Standard library only.
 
 datasets/NAME/  weights/  runs/RUN/  models/NAME.onnx  predictions/MODEL-WEIGHTS/  reports/NAME/  exports/NAME-FORMAT/
-downloads/HOST/…  slurm/ (batch scripts and logs; a training's are in its run's folder)
+downloads/HOST/…  sweeps/NAME.json  slurm/ (batch scripts and logs; a training's are in its run's folder)
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ class Volume:
     @property
     def downloads(self) -> Path:
         return self.root / DOWNLOADS
+
+    @property
+    def sweeps(self) -> Path:
+        return self.root / "sweeps"
 
     @property
     def jobs(self) -> Path:

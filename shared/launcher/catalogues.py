@@ -67,6 +67,15 @@ def published(framework: str | None, wanted: Iterable[str], kind: str | None) ->
     return found
 
 
+def model(framework: str, name: str | None, weights: str | None) -> Model:
+    """The model that --model means in a framework.
+
+    Raises:
+        UserError: there is no such model.
+    """
+    return catalogue.choose(catalogue.load(project.IMAGES / framework), name, weights)
+
+
 def check_trainable(framework: str, model: str | None, weights: str | None) -> None:
     """Refuse before anything starts what an image would refuse when its turn comes.
 

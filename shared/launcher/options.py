@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from isomer.flags import KINDS, Fetch, Json, Train, flag, required
+from isomer.sweep import METRICS
 
 ROAD = "road"  # docs/guide.md, among the images' own guides
 
@@ -64,6 +65,26 @@ class Pipeline(Steps, Train):
 
     frameworks: str | None = flag(None, "frameworks, with commas [default: all]", heading="pipeline")
     max_gap: str = flag("0.05", "largest difference in AP50, or none for the table alone; a larger one fails if typed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Json, Steps, Train):
+    """Train one run for every combination of values; compare them, name the best.
+
+    On a Slurm cluster as a job array, elsewhere one after the other. The same command again goes on with what is
+    missing, and shows the table when all is done. A run that fails does not end the others; the exit code is 1 then.
+
+    Examples:
+        ./inv sweep --framework torch --grid "lr=1e-3,3e-3 size=192,320"
+        ./inv sweep --data mine --framework torch --grid "lr=1e-3,3e-3 seed=0,1,2" --epochs 20 --metric AP50
+        ./inv sweep --data mine --framework tf --grid "lr=1e-3,3e-3,1e-2" --engine slurm --at-once 8
+    """
+
+    framework: str = required("framework that trains", heading="sweep")
+    grid: str = required("flags that differ, with their values; several flags: every combination")
+    name: str | None = flag(None, "name of the sweep, with which its runs begin [default: DATA-FRAMEWORK-FLAGS]")
+    metric: str = flag("mAP", "what the runs are compared by, on the val split", choices=METRICS)
+    at_once: int | None = flag(None, "runs at once at most, with --engine slurm [default: as many as fit]", least=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,12 +168,7 @@ class Build(Engine, Image):
     Examples:
         ./inv build
         ./inv build --image torch --engine docker
-        ./inv build --archive /shared/isomer --image torch
     """
-
-    archive: Path | None = flag(
-        None, "folder: write the images there as clusters' container runtimes take them (docs/slurm.md)", output=True
-    )
 
 
 @dataclass(frozen=True, kw_only=True)

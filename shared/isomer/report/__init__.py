@@ -8,6 +8,7 @@
 
     comparison_page    a dataset's models against each other: collect.py reads the data volume, side_by_side.py writes
                        pictures as files
+    sweep_page         a sweep's runs against each other
     dataset_page       a dataset's own pictures and boxes: statistics.py counts, sheet.py chooses pictures
 
 In the browser: page.js (theme, sorting), curves.js (charts), gallery.js (pictures, threshold). vendor/ holds uPlot

@@ -129,8 +129,8 @@ class Chart:
     """Curves over one axis.
 
     fraction: y from 0 to 1; square: x from 0 to 1 too; points: marks at the values; legend: says below the title which
-    curve is which; link: of a precision-recall chart,
-    the class whose point moves with the threshold (0 is all classes together).
+    curve is which; log: x is logarithmic;
+    link: of a precision-recall chart, the class whose point moves with the threshold (0 is all classes together).
     """
 
     title: str
@@ -141,6 +141,7 @@ class Chart:
     square: bool = False
     points: bool = False
     legend: bool = False
+    log: bool = False
     link: int | None = None
 
     def to_json(self) -> str:

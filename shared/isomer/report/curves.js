@@ -40,7 +40,7 @@
       legend: { show: false },
       cursor: { y: false, points: { size: 7 } },
       scales: {
-        x: { time: false, range: chart.square ? [0, 1.01] : undefined },
+        x: { time: false, distr: chart.log ? 3 : 1, range: chart.square ? [0, 1.01] : undefined },
         y: { range: chart.fraction ? [0, 1.02] : (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) * 1.05 || 1] },
       },
       axes: [

@@ -7,9 +7,10 @@ not become a job: nodes of clusters seldom have either.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from isomer import files
@@ -17,6 +18,7 @@ from isomer.errors import UserError
 from isomer.manners import is_quiet
 from isomer.progress import VARIABLE as LOG_SECONDS
 from isomer.progress import say
+from launcher import project
 from launcher.engines import venv
 from launcher.options import Site as Flags
 from launcher.slurm import batch, following, probe, queue, runtimes, site
@@ -97,9 +99,13 @@ def _gpus(step: Step) -> int:
 
 def text(step: Step) -> str:
     """The batch script of a step."""
+    return batch.script(step, _launch(step), settings(), _gpus(step))
+
+
+def _launch(step: Step) -> batch.Launch:
     launch = runtimes.of(settings()).launch(dataclasses.replace(step, device=_device(step.device)))
     env = {**launch.env, "ISOMER_ENGINE": NAME, LOG_SECONDS: FOLLOWED_SECONDS}
-    return batch.script(step, dataclasses.replace(launch, env=env), settings(), _gpus(step))
+    return dataclasses.replace(launch, env=env)
 
 
 def shown(step: Step) -> str:
@@ -128,24 +134,57 @@ def submit(step: Step, after: Iterable[str] = (), ended: Iterable[str] = ()) -> 
         UserError: a node does not see what it needs, or Slurm refuses the job.
     """
     _refuse(step)
-    runtime = runtimes.of(settings())
     folder = batch.folder_of(step)
+    identity = _put(step, text(step), folder, after, ended)
+    log = folder / f"{identity}.log"
+    say(f"job {identity} is in the queue, its log is {log}")
+    return identity, log
+
+
+def submit_array(sweep: str, steps: Sequence[Step], at_once: int | None) -> str:
+    """Put the runs of a sweep into the queue as a job array; its number. Task n of it is the n-th step.
+
+    Args:
+        steps: alike but for their runs and what these have of their own at the end of the command line.
+
+    Raises:
+        UserError: as `submit`.
+    """
+    _refuse(steps[0])
+    identity = _put(steps[0], shown_array(sweep, steps, at_once), project.volume().jobs)
+    say(f"job array {identity} is in the queue: {len(steps)} tasks")
+    return identity
+
+
+def shown_array(sweep: str, steps: Sequence[Step], at_once: int | None) -> str:
+    """The batch script of a job array."""
+    launches = [_launch(step) for step in steps]
+    lines = [(*launch.srun, *launch.argv) for launch in launches]
+    alike = itertools.takewhile(lambda words: len(set(words)) == 1, zip(*lines, strict=False))
+    shared = [words[0] for words in alike]
+    while shared[-1].startswith("--"):  # whose value differs
+        shared.pop()
+    own = [batch.Task(line[len(shared) :], step.run or "") for line, step in zip(lines, steps, strict=True)]
+    common = batch.Launch(tuple(shared), launches[0].env)
+    return batch.script(steps[0], common, settings(), _gpus(steps[0]), batch.Array(sweep, tuple(own), at_once))
+
+
+def _put(step: Step, content: str, folder: Path, after: Iterable[str] = (), ended: Iterable[str] = ()) -> str:
+    """Submit a batch script, which is kept in a folder; the job's number."""
+    program = runtimes.of(settings()).program(step.image, _device(step.device))
     folder.mkdir(parents=True, exist_ok=True)
-    content = text(step)
     # sbatch copies a script at once; it is kept under the job's number, which it has only then
     with tempfile.NamedTemporaryFile("w", prefix="isomer-", suffix=".sh") as temporary:
         temporary.write(content)
         temporary.flush()
         queue.check([temporary.name], settings())
-        probe.check(step, settings(), _gpus(step), runtime.program(step.image, _device(step.device)), _lock(step))
+        probe.check(step, settings(), _gpus(step), program, _lock(step))
         identity = queue.submit([temporary.name], settings(), after, ended)
     kept = folder / f"{identity}.sh"
     files.write_text(kept, content)
-    log = folder / f"{identity}.log"
     if not is_quiet():
         say(f"$ sbatch {kept}")
-    say(f"job {identity} is in the queue, its log is {log}")
-    return identity, log
+    return identity
 
 
 def follow(identity: str, log: Path) -> int:

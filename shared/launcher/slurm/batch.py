@@ -8,6 +8,7 @@ https://slurm.schedmd.com/sbatch.html (--signal, --requeue, --open-mode)
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,20 @@ class Task:
     run: str
 
 
+@dataclass(frozen=True)
+class Array:
+    """A job array, a task of it for each run of a sweep; `at_once` of them run at once at most."""
+
+    sweep: str
+    tasks: tuple[Task, ...]
+    at_once: int | None = None
+
+    @property
+    def numbers(self) -> str:
+        """As sbatch reads them."""
+        return f"0-{len(self.tasks) - 1}{f'%{self.at_once}' if self.at_once else ''}"
+
+
 def name_of(step: Step) -> str:
     """The name of a step's job in the queue."""
     words = [str(step.argv[0]).removesuffix(".py") if step.argv else step.program, step.image]
@@ -53,30 +68,34 @@ def folder_of(step: Step) -> Path:
     return RunFolder(volume.runs / check_name("run", step.run)).jobs if step.run else volume.jobs
 
 
-def script(step: Step, launch: Launch, site: Site, gpus: int = 0) -> str:
+def script(step: Step, launch: Launch, site: Site, gpus: int = 0, array: Array | None = None) -> str:
     """The batch script of a step.
 
     Args:
         gpus: on each node.
+        array: the runs that the step trains, where it is several; `launch` is what they have in common.
     """
     return "\n".join(
         [
             "#!/bin/bash",
-            *(f"#SBATCH {option}" for option in options(step, site, gpus)),
+            *(f"#SBATCH {option}" for option in options(step, site, gpus, array)),
             "",
+            *(_choose(array) if array else _name(step)),
             *_prepare(step, site, launch),
             "",
-            *(_resumable(step, site, launch) if step.run else _once(step, launch)),
+            *(_resumable(step, site, launch, array) if step.run else _once(step, launch)),
             "",
         ]
     )
 
 
-def options(step: Step, site: Site, gpus: int) -> list[str]:
+def options(step: Step, site: Site, gpus: int, array: Array | None = None) -> list[str]:
     """What sbatch is asked for."""
     asked: dict[str, str | int | None] = {
-        "job-name": name_of(step),
-        "output": folder_of(step) / "%j.log",
+        "job-name": name_of(dataclasses.replace(step, run=array.sweep) if array else step),
+        "array": array.numbers if array else None,
+        # a task's own log is in its run's folder
+        "output": project.volume().jobs / "%A.log" if array else folder_of(step) / "%j.log",
         "open-mode": "append",
         "chdir": project.ROOT,
         **place(site),
@@ -124,33 +143,56 @@ def _once(step: Step, launch: Launch) -> list[str]:
     ]
 
 
-def _resumable(step: Step, site: Site, launch: Launch) -> list[str]:
-    run = project.volume().runs / (step.run or "")
+def _name(step: Step) -> list[str]:
+    """The run of the step, and the job's number."""
+    if not step.run:
+        return []
+    return [f"run={_quoted(project.volume().runs / step.run)}", "job=$SLURM_JOB_ID"]
+
+
+def _choose(array: Array) -> list[str]:
+    """What is a task's own: its run, its flags, its log, and its number, which is not SLURM_JOB_ID: that may be the
+    whole array's."""
+    return [
+        f"# the runs of the sweep {array.sweep}, and what each has beside the flags that all share",
+        "case $SLURM_ARRAY_TASK_ID in",
+        *(
+            f"  {place}) own=({shlex.join(task.argv)}) run={_quoted(task.run)} ;;"
+            for place, task in enumerate(array.tasks)
+        ),
+        "esac",
+        f"run={_quoted(project.volume().runs)}/$run",
+        "job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID",
+        'mkdir -p "$run/slurm" && exec >>"$run/slurm/$job.log" 2>&1',
+    ]
+
+
+def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> list[str]:
     argv = list(launch.argv)
     again = "--fresh" in argv
     if again:
         argv.remove("--fresh")
-    command = srun(Launch(tuple(argv), launch.env, launch.srun)) + (' "${fresh[@]}"' if again else "")
+    command = srun(Launch(tuple(argv), launch.env, launch.srun))
+    command += (' "${own[@]}"' if array else "") + (' "${fresh[@]}"' if again else "")
     fresh = [
         "# what a start has made, the next one goes on with",
         "fresh=(--fresh); [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]] && fresh=()",
         "",
     ]
     return [
-        f"run={_quoted(run)}",
-        'note="$run/slurm/$SLURM_JOB_ID"  # .why: of the last restart; .begun: when this start began',
+        'note="$run/slurm/$job"  # .why: of the last restart; .begun: when this start began',
         'mkdir -p "$run/slurm"; touch "$note.begun"',
         "if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]]; then",
         '  ISOMER_RESTART=$(cat "$note.why" 2>/dev/null || echo "node failed")',
         "  export ISOMER_RESTART",
-        '  echo "job $SLURM_JOB_ID starts again, number $SLURM_RESTART_COUNT ($ISOMER_RESTART), on $ISOMER_NODES"',
+        '  echo "job $job starts again, number $SLURM_RESTART_COUNT ($ISOMER_RESTART), on $ISOMER_NODES"',
         "fi",
         'rm -f "$note.why"',
         *(fresh if again else []),
         "# TERM lets training save; to srun itself it would mean to kill",
         "why=",
-        'save() { why=$1; echo "job $SLURM_JOB_ID: $why, saving"; }',
-        'trap \'save "time limit"; scancel --signal=TERM "$SLURM_JOB_ID.0"\' USR1',
+        'save() { why=$1; echo "job $job: $why, saving"; }',
+        'trap \'save "time limit"; scancel --signal=TERM "$job.0"\' USR1',
         "trap 'save preempted' TERM  # which the processes were sent, too",
         "",
         f"{command} &",
@@ -162,7 +204,7 @@ def _resumable(step: Step, site: Site, launch: Launch) -> list[str]:
         f"[[ -z $why && ( $code -ge 128 || $code -eq {EXIT_LOST} ) ]] && why='a process was killed'",
         'is_done() { grep -q \'"state": "done"\' "$run/run.json" 2>/dev/null; }',
         'has_moved() { find "$run/checkpoints" -newer "$note.begun" -not -name ".*" 2>/dev/null | grep -q .; }',
-        'is_cancelled() { scontrol show job "$SLURM_JOB_ID" | grep -q JobState=CANCELLED; }',
+        'is_cancelled() { scontrol show job "$job" | grep -q JobState=CANCELLED; }',
         "if [[ -n $why ]] && ! is_done && ! is_cancelled; then",
         f"  if [[ ${{SLURM_RESTART_COUNT:-0}} -ge {site.restarts} ]]; then",
         f'    echo "error: $why; after {site.restarts} restarts (restarts in slurm.toml) the job ends" >&2',
@@ -170,12 +212,12 @@ def _resumable(step: Step, site: Site, launch: Launch) -> list[str]:
         '    echo "error: $why, and this start got no further than the one before: the job ends" >&2',
         "  else",
         '    echo "$why" > "$note.why"',
-        '    scontrol requeue "$SLURM_JOB_ID" && exit 0',
+        '    scontrol requeue "$job" && exit 0',
         "  fi",
         "  [[ $code -eq 0 ]] && code=1",
         "fi",
         'rm -f "$note.begun"',
-        f'echo "job $SLURM_JOB_ID {ENDED} $code ($ISOMER_NODES)"',
+        f'echo "job $job {ENDED} $code ($ISOMER_NODES)"',
         "exit $code",
     ]
 

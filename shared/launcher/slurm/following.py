@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TextIO
 
@@ -55,13 +55,19 @@ class Tail:
 class Followed:
     """One job: `look` shows what is new of it."""
 
-    def __init__(self, identity: str, log: Path, line: Line, label: str = "") -> None:
-        """label: stands before its lines, where several are followed."""
-        self.identity, self._log, self._label, self._line = identity, log, label, line
+    def __init__(
+        self,
+        identity: str,
+        log: Path,
+        show: Callable[[str], None],
+        ask: Callable[[str], queue.Job | None] = queue.job,
+    ) -> None:
+        """show: is given each new line; ask: is given the job's number, and gives what Slurm knows of it."""
+        self.identity, self._log, self._show, self._job = identity, log, show, ask
         self._tail = Tail(log)
         self._end = re.compile(rf"job {re.escape(identity)} {ENDED} (\d+)")
         self._said, self._asked, self._ended = "", 0.0, 0.0
-        self._runs = False
+        self.runs = False
 
     def look(self) -> int | None:
         """Show what is new; the exit code when it has ended. A restart is no end.
@@ -75,25 +81,25 @@ class Followed:
             found = self._end.match(text)
             code = int(found[1]) if found else code
         now = time.monotonic()
-        if code is None and now - self._asked > (ASK_SECONDS if self._runs else ASK_SOON_SECONDS):
+        if code is None and now - self._asked > (ASK_SECONDS if self.runs else ASK_SOON_SECONDS):
             self._asked = now
             return self._ask(now)
         return code
 
     def _ask(self, now: float) -> int | None:
-        job = queue.job(self.identity)
+        job = self._job(self.identity)
         if job and job.never_starts:
             queue.cancel(self.identity)
             raise UserError(f"job {self.identity} would never start, and is cancelled: {job.why()}")
         if job and not job.has_ended:
             self._ended = 0.0
-            self._runs = job.state == "RUNNING"
+            self.runs = job.state == "RUNNING"
             # a job that starts at once need not say why it waits
             waits = job.state == "PENDING" and job.reason != "None"
-            words = f"runs on {job.nodes}" if self._runs else f"waits: {job.why()}" if waits else self._said
+            words = f"runs on {job.nodes}" if self.runs else f"waits: {job.why()}" if waits else self._said
             if words != self._said:
                 self._said = words
-                self._show(f"job {self.identity} {words}")
+                self._moved(words)
             return None
         self._ended = self._ended or now
         patience = 1.0 if not self._log.exists() or (job and job.state == "CANCELLED") else PATIENCE_SECONDS
@@ -119,8 +125,9 @@ class Followed:
             return EXIT_TERMINATED
         return job.exit_code or (0 if job.state == "COMPLETED" else EXIT_FAILED)
 
-    def _show(self, text: str) -> None:
-        self._line.show(f"{self._label}{text}")
+    def _moved(self, words: str) -> None:
+        """It waits for something else, or runs now."""
+        self._show(f"job {self.identity} {words}")
 
 
 def follow(jobs: Iterable[tuple[str, Path]], labels: Iterable[str] = ()) -> dict[str, int]:
@@ -133,7 +140,10 @@ def follow(jobs: Iterable[tuple[str, Path]], labels: Iterable[str] = ()) -> dict
     line = Line()
     jobs = list(jobs)
     names = list(labels) or [""] * len(jobs)
-    open_ = [Followed(identity, log, line, label) for (identity, log), label in zip(jobs, names, strict=True)]
+    open_ = [
+        Followed(identity, log, lambda text, label=label: line.show(f"{label}{text}"))
+        for (identity, log), label in zip(jobs, names, strict=True)
+    ]
     codes: dict[str, int] = {}
     try:
         while open_:
@@ -147,7 +157,7 @@ def follow(jobs: Iterable[tuple[str, Path]], labels: Iterable[str] = ()) -> dict
     except KeyboardInterrupt:
         raise SystemExit(leave([one.identity for one in open_])) from None
     except SystemExit:  # SIGTERM: nobody is there to be asked
-        _say_left([one.identity for one in open_])
+        say_left([one.identity for one in open_])
         raise
     return codes
 
@@ -162,7 +172,7 @@ def leave(identities: list[str]) -> int:
         except (EOFError, KeyboardInterrupt):
             print()
     if not answer.startswith("c"):
-        _say_left(identities)
+        say_left(identities)
         return EXIT_INTERRUPTED
     for identity in identities:
         queue.cancel(identity)
@@ -170,7 +180,7 @@ def leave(identities: list[str]) -> int:
     return EXIT_INTERRUPTED
 
 
-def _say_left(identities: list[str]) -> None:
+def say_left(identities: list[str]) -> None:
     say(
         f"{_names(identities)} left in the queue: ./inv jobs shows what becomes of it, "
         f"./inv jobs-log {identities[0]} --follow its log, ./inv jobs-cancel {','.join(identities)} ends it"

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isomer.errors import UserError
 from launcher.slurm.site import Site
@@ -113,16 +113,13 @@ def missing() -> str | None:
     return f"Slurm's controller does not answer: {_words(done.stderr or done.stdout)}"
 
 
-def submit(
-    command: Sequence[str], site: Site, after: Iterable[str] = (), ended: Iterable[str] = (), array: str | None = None
-) -> str:
+def submit(command: Sequence[str], site: Site, after: Iterable[str] = (), ended: Iterable[str] = ()) -> str:
     """Submit a batch script; the job's id.
 
     Args:
         command: the script, with its arguments.
         after: jobs that must have ended well before.
         ended: jobs that must have ended, well or not.
-        array: task numbers, as sbatch reads them.
 
     Raises:
         UserError: Slurm refuses it; its own words, and the setting they are about.
@@ -131,8 +128,6 @@ def submit(
     conditions = [("afterok", ":".join(after)), ("afterany", ":".join(ended))]
     if words := ",".join(f"{kind}:{ids}" for kind, ids in conditions if ids):
         line += [f"--dependency={words}", "--kill-on-invalid-dep=yes"]
-    if array:
-        line.append(f"--array={array}")
     done = _run([*line, *command])
     if done.returncode != 0:
         raise UserError(refusal(done.stderr, site))
@@ -178,13 +173,43 @@ def job(identity: str) -> Job | None:
     Raises:
         UserError: the controller has been silent for a minute.
     """
+    lines = _shown(identity)
+    return _parse(lines[0]) if lines else None
+
+
+def tasks(array: str) -> dict[str, Job]:
+    """The tasks of a job array by number, ARRAY_TASK, as far as Slurm knows them (still).
+
+    Raises:
+        UserError: the controller has been silent for a minute.
+    """
+    found = {}
+    for line in _shown(array):
+        numbers = re.search(r"ArrayTaskId=(\S+)", line)
+        for number in _numbers(numbers[1]) if numbers else ():
+            found[f"{array}_{number}"] = replace(_parse(line), id=f"{array}_{number}")
+    return found
+
+
+def _numbers(text: str) -> list[int]:
+    """`0,2-4,10-19:3%2` -> 0, 2, 3, 4, 10, 13, 16, 19: an array's tasks that wait, as Slurm says them."""
+    found: list[int] = []
+    for part in text.partition("%")[0].split(","):
+        first, _, rest = part.partition("-")
+        last, _, step = rest.partition(":")
+        found += range(int(first), int(last or first) + 1, int(step or 1))
+    return found
+
+
+def _shown(identity: str) -> list[str]:
+    """What Slurm knows of a job, or of all tasks of an array, a line each; none where it does not know it."""
     deadline = time.monotonic() + PATIENCE
     while True:
         done = _run(["scontrol", "show", "job", "-o", identity])
         if done.returncode == 0:
-            return _parse(done.stdout.splitlines()[0])
+            return done.stdout.splitlines()
         if "Invalid job id" in done.stderr:
-            return None
+            return []
         if time.monotonic() > deadline:
             raise UserError(
                 f"Slurm's controller does not answer: {_words(done.stderr)}. Job {identity} is not touched by that: "
@@ -251,6 +276,7 @@ def _parse(line: str) -> Job:
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
     # squeue's columns could be set otherwise by the user
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("SQUEUE_", "SBATCH_"))}
+    clean["SLURM_BITSTR_LEN"] = "0"  # the numbers of an array's tasks, however many
     return subprocess.run(
         list(command), capture_output=True, text=True, check=False, env=clean, stdin=subprocess.DEVNULL
     )
