@@ -168,7 +168,12 @@ class Build(Engine, Image):
     Examples:
         ./inv build
         ./inv build --image torch --engine docker
+        ./inv build --archive /shared/isomer --image torch
     """
+
+    archive: Path | None = flag(
+        None, "folder: write the images there as clusters' container runtimes take them (docs/slurm.md)", output=True
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
