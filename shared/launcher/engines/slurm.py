@@ -64,7 +64,7 @@ def place() -> Path:
 
 
 def lock_of(image: str, device: str = "auto") -> Path:
-    return venv.lock_of(image, _device(device))
+    return runtimes.of(settings()).lock_of(image, _device(device))
 
 
 def is_ready(image: str, device: str = "auto") -> bool:
@@ -84,7 +84,7 @@ def describe(image: str) -> str:
 
 
 def web(image: str) -> str:
-    return venv.web(image)
+    return runtimes.of(settings()).web(image)
 
 
 def _device(device: str) -> str:
@@ -165,20 +165,20 @@ def shown_array(sweep: str, steps: Sequence[Step], at_once: int | None) -> str:
     while shared[-1].startswith("--"):  # whose value differs
         shared.pop()
     own = [batch.Task(line[len(shared) :], step.run or "") for line, step in zip(lines, steps, strict=True)]
-    common = batch.Launch(tuple(shared), launches[0].env)
+    common = dataclasses.replace(launches[0], argv=tuple(shared), srun=())
     return batch.script(steps[0], common, settings(), _gpus(steps[0]), batch.Array(sweep, tuple(own), at_once))
 
 
 def _put(step: Step, content: str, folder: Path, after: Iterable[str] = (), ended: Iterable[str] = ()) -> str:
     """Submit a batch script, which is kept in a folder; the job's number."""
-    program = runtimes.of(settings()).program(step.image, _device(step.device))
+    needs = runtimes.of(settings()).needs(step.image, _device(step.device))
     folder.mkdir(parents=True, exist_ok=True)
     # sbatch copies a script at once; it is kept under the job's number, which it has only then
     with tempfile.NamedTemporaryFile("w", prefix="isomer-", suffix=".sh") as temporary:
         temporary.write(content)
         temporary.flush()
         queue.check([temporary.name], settings())
-        probe.check(step, settings(), _gpus(step), program, _lock(step))
+        probe.check(step, settings(), _gpus(step), needs, lock_of(step.image, step.device))
         identity = queue.submit([temporary.name], settings(), after, ended)
     kept = folder / f"{identity}.sh"
     files.write_text(kept, content)
@@ -190,10 +190,6 @@ def _put(step: Step, content: str, folder: Path, after: Iterable[str] = (), ende
 def follow(identity: str, log: Path) -> int:
     """Show a job's log until it has ended; its exit code."""
     return following.follow([(identity, log)])[identity]
-
-
-def _lock(step: Step) -> Path:
-    return venv.lock_of(step.image, _device(step.device))
 
 
 def _is_here(step: Step) -> bool:

@@ -27,11 +27,13 @@ ENDED = "ended with exit code"  # of the last line of a job's log, by which it i
 
 @dataclass(frozen=True)
 class Launch:
-    """How a step is started on the nodes: the command, its variables, and further options of srun."""
+    """How a step is started on the nodes: the command, its variables, further options of srun, and lines of shell that
+    come first, on one of them."""
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     srun: tuple[str, ...] = ()
+    before: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,17 +123,20 @@ def place(site: Site) -> dict[str, str | None]:
     }
 
 
+def surroundings(site: Site) -> list[str]:
+    """Lines of shell that make a node as the site wants it for a step."""
+    return [*(f"module load {shlex.quote(name)}" for name in site.modules), *site.setup]
+
+
 def srun(launch: Launch) -> str:
     # processes of a run end each other within seconds, with a sentence; to be killed would leave none
     return shlex.join(["srun", "--wait=60", *launch.srun, *launch.argv])
 
 
 def _prepare(step: Step, site: Site, launch: Launch) -> list[str]:
-    lines = [f"module load {shlex.quote(name)}" for name in site.modules]
-    lines += site.setup
-    lines += [f"export {key}={_quoted(value)}" for key, value in launch.env.items()]
+    lines = [*surroundings(site), *(f"export {key}={_quoted(value)}" for key, value in launch.env.items())]
     lines += ['ISOMER_NODES=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | paste -sd,)', "export ISOMER_NODES"]
-    return lines
+    return [*lines, *launch.before]
 
 
 def _once(step: Step, launch: Launch) -> list[str]:
@@ -172,7 +177,7 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
     again = "--fresh" in argv
     if again:
         argv.remove("--fresh")
-    command = srun(Launch(tuple(argv), launch.env, launch.srun))
+    command = srun(dataclasses.replace(launch, argv=tuple(argv)))
     command += (' "${own[@]}"' if array else "") + (' "${fresh[@]}"' if again else "")
     fresh = [
         "# what a start has made, the next one goes on with",

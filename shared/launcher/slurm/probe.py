@@ -8,8 +8,9 @@ import secrets
 import shlex
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from isomer import files
@@ -25,11 +26,19 @@ APART_SECONDS = 30.0  # of clocks, from which files seem newer than they are
 KEPT = project.STATE / "slurm"
 
 
-def check(step: Step, site: Site, gpus: int, program: Path | None, lock: Path) -> None:
+@dataclass(frozen=True)
+class Need:
+    """What every node must have: a command of the shell that succeeds there, and what is said of a node where not."""
+
+    test: str
+    sentence: str
+
+
+def check(step: Step, site: Site, gpus: int, needs: Sequence[Need], lock: Path) -> None:
     """Run a small job on as many nodes as the step's, unless that went well within a day.
 
     Args:
-        program: the Python of the environment, where it is one on the shared file system.
+        needs: of the environment.
         lock: the locked set that the environment is of.
 
     Raises:
@@ -38,7 +47,8 @@ def check(step: Step, site: Site, gpus: int, program: Path | None, lock: Path) -
     """
     volume = project.make_volume().root
     _check_shared(site, volume)
-    wanted = [str(word) for word in (volume, project.ROOT, program, files.sha256_of_file(lock), step.nodes, gpus > 0)]
+    wanted = [str(word) for word in (volume, project.ROOT, files.sha256_of_file(lock), step.nodes, gpus > 0)]
+    wanted += [need.test for need in needs] + batch.surroundings(site)
     wanted += [f"{key}={value}" for key, value in batch.place(site).items()]
     done = KEPT / hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
     if done.is_file() and time.time() - done.stat().st_mtime < SECONDS:
@@ -47,11 +57,11 @@ def check(step: Step, site: Site, gpus: int, program: Path | None, lock: Path) -
     token = volume / f".probe-{secrets.token_hex(4)}"
     token.touch()
     try:
-        answers = _ask(step, site, gpus, token, program, lock)
+        answers = _ask(step, site, gpus, token, needs, lock)
     finally:
         for path in volume.glob(f"{token.name}*"):
             path.unlink(missing_ok=True)
-    _judge(answers, step.nodes, token, program, lock)
+    _judge(answers, step.nodes, token, needs, lock)
     KEPT.mkdir(parents=True, exist_ok=True)
     done.write_text("\n".join(wanted) + "\n")
 
@@ -69,22 +79,23 @@ def _check_shared(site: Site, volume: Path) -> None:
 
 
 def _ask(
-    step: Step, site: Site, gpus: int, token: Path, program: Path | None, lock: Path
+    step: Step, site: Site, gpus: int, token: Path, needs: Sequence[Need], lock: Path
 ) -> list[tuple[float, list[str]]]:
     """What each node says, a line of words, and when it came."""
-    quoted = {"token": token, "root": project.ROOT / "tasks.py", "program": program or "/bin/sh", "lock": lock}
+    quoted = {"token": token, "root": project.ROOT / "tasks.py", "lock": lock}
     values = " ".join(f"{key}={shlex.quote(str(value))}" for key, value in quoted.items())
-    text = (
-        f"{values}; name=${{SLURMD_NODENAME:-$(hostname)}}; "
-        '[ -e "$token" ] && seen=yes || seen=no; touch "$token-$name" 2>/dev/null && written=yes || written=no; '
-        '[ -e "$root" ] && code=yes || code=no; "$program" -c "" 2>/dev/null && runs=yes || runs=no; '
-        'set -- $(sha256sum "$lock" 2>/dev/null); '
-        'echo "probe $name $seen $written $code $runs ${1:-none} $(date +%s.%N)"'
-    )
+    lines = [
+        f"{values}; name=${{SLURMD_NODENAME:-$(hostname)}}",
+        '[ -e "$token" ] && seen=yes || seen=no; touch "$token-$name" 2>/dev/null && written=yes || written=no',
+        '[ -e "$root" ] && code=yes || code=no; set -- $(sha256sum "$lock" 2>/dev/null); lacks=none',
+        *("{", *batch.surroundings(site), ":", "} >/dev/null 2>&1"),
+        *(f"[ $lacks != none ] || {need.test} >/dev/null 2>&1 || lacks={place}" for place, need in enumerate(needs)),
+        'echo "probe $name $seen $written $code $lacks ${1:-none} $(date +%s.%N)"',
+    ]
     options = [f"--{key}={value}" for key, value in batch.place(site).items() if value is not None]
     options += [f"--gres=gpu:{gpus}"] if gpus else []
     options += ["--job-name", f"{queue.PREFIX}probe", "--time=2", f"--nodes={step.nodes}", "--ntasks-per-node=1"]
-    line = ["srun", *options, *_plain(site.options), "/bin/sh", "-c", text]
+    line = ["srun", *options, *_plain(site.options), "/bin/bash", "-c", "\n".join(lines)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("SRUN_", "SLURM_"))}
     environment |= {key: os.environ[key] for key in ("SLURM_CONF", "SLURM_CLUSTERS") if key in os.environ}
     child = subprocess.Popen(
@@ -111,10 +122,10 @@ def _plain(options: Iterable[str]) -> list[str]:
     return batch.sbatch_words(options)
 
 
-def _judge(answers: list[tuple[float, list[str]]], nodes: int, token: Path, program: Path | None, lock: Path) -> None:
+def _judge(answers: list[tuple[float, list[str]]], nodes: int, token: Path, needs: Sequence[Need], lock: Path) -> None:
     """Say what is wrong, of the first node where something is."""
     volume, wanted = token.parent, files.sha256_of_file(lock)
-    for when, (_, name, seen, written, code, runs, sha256, clock) in answers:
+    for when, (_, name, seen, written, code, lacks, sha256, clock) in answers:
         if seen == "no":
             raise UserError(
                 f"node {name} does not see the data volume {volume}: put it on a file system that all nodes share, and "
@@ -129,11 +140,8 @@ def _judge(answers: list[tuple[float, list[str]]], nodes: int, token: Path, prog
             )
         if sha256 != wanted:
             raise UserError(f"node {name} has another {lock.name} than this machine: let both see the same {lock}")
-        if program and runs == "no":
-            raise UserError(
-                f"node {name} cannot run {program}: the environment, or the Python that it was made with, is not on a "
-                "file system that all nodes share"
-            )
+        if lacks != "none":
+            raise UserError(f"node {name} {needs[int(lacks)].sentence}")
         if abs(when - float(clock)) > APART_SECONDS:
             raise UserError(
                 f"the clock of node {name} is {float(clock) - when:+.0f} s off this machine's: let its administrator "
