@@ -79,13 +79,22 @@
     return { figure, chart, canvas, readout, plot: null };
   });
   const redraw = (place) => { place.plot?.destroy(); place.plot = draw(place); };
-  // charts far down are drawn when they come near
+  // charts far down are drawn when they come near, or there is time: somebody may take a picture of the whole page
   const seen = new IntersectionObserver((entries) => entries.forEach((entry) => {
     if (!entry.isIntersecting) return;
     seen.unobserve(entry.target);
     redraw(places.find((place) => place.canvas === entry.target));
   }), { rootMargin: "400px" });
   places.forEach((place) => seen.observe(place.canvas));
+  const soon = window.requestIdleCallback ?? ((call) => setTimeout(call, 50));
+  const drawNext = () => {
+    const place = places.find(({ plot }) => !plot);
+    if (!place) return;
+    seen.unobserve(place.canvas);
+    redraw(place);
+    soon(drawNext);
+  };
+  soon(drawNext);
   const drawn = () => places.filter((place) => place.plot);
   addEventListener("resize", () => drawn().forEach(({ plot, canvas }) => plot.setSize({ width: canvas.clientWidth, height: plot.height })));
   addEventListener("themechange", () => drawn().forEach(redraw));

@@ -376,4 +376,13 @@
 
   if (detectors.length) tellAll();
   show();
+  // the first ones are all drawn when there is time: somebody may take a picture of the whole page
+  const soon = window.requestIdleCallback ?? ((call) => setTimeout(call, 50));
+  const fillNext = () => {
+    const figure = [...grid.children].find(({ stale }) => stale);
+    if (!figure) return;
+    fill(figure);
+    soon(fillNext);
+  };
+  soon(fillNext);
 })();

@@ -54,6 +54,17 @@ def test_paper_has_no_controls_and_is_white(full_volume, tab, make):
 
 
 @every_page
+def test_who_takes_a_picture_of_the_whole_page_sees_all_of_it(full_volume, tab, make):
+    shown = tab(make(full_volume))
+    shown.wait("[...document.querySelectorAll('[data-chart]')].every((chart) => chart.querySelector('canvas'))", 10)
+    filled = (
+        "[...document.querySelectorAll('.pictures .panel')].every((panel) => panel.querySelector('img, .unreadable'))"
+    )
+    shown.wait(filled, 10)
+    assert shown.run("scrollY") == 0
+
+
+@every_page
 def test_everything_has_a_name_and_every_heading_its_place(full_volume, tab, make):
     shown = tab(make(full_volume))
     shown.wait("document.querySelectorAll('.pictures .picture').length")
