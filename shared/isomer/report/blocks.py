@@ -147,7 +147,7 @@ class Chart:
     def to_json(self) -> str:
         keys = ("label", "x", "y", "colour", "dash")
         series = [{key: getattr(one, key) for key in keys} for one in self.series]
-        flags = {key: getattr(self, key) for key in ("x", "y", "fraction", "square", "points", "link")}
+        flags = {key: getattr(self, key) for key in ("x", "y", "fraction", "square", "points", "log", "link")}
         return words.json_text({"title": self.title, "series": series, **flags})
 
 

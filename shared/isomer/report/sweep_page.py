@@ -91,7 +91,7 @@ def _runs(swept: Swept) -> Section:
     rows = [
         [
             Cell(one.run, state="bad" if one.state == FAILED else ""),
-            *one.settings.values(),
+            *map(_cell, one.settings.values()),
             Cell(f"{words.whole(one.steps)} of {words.whole(one.planned_steps)}", one.steps),
             evidence.bar(one.figure(swept.metric), 0),
             *(one.figure(key) for key in measured[1:]),
@@ -102,12 +102,12 @@ def _runs(swept: Swept) -> Section:
     ]
     head = ["Run", *map(_name, swept.asked.swept), "Steps", *measured, "Time", "State"]
     note = "On the val split, with the weights that were kept: those of each run's best evaluation by mAP."
-    return Section("Runs", [Table(head, [[_plain(cell) for cell in row] for row in rows], cards=True)], note=note)
+    return Section("Runs", [Table(head, rows, cards=True)], note=note)
 
 
-def _plain(value: Any) -> Any:
-    """A setting as a cell: a learning rate with all its digits."""
-    return value if isinstance(value, Cell) else _setting(value) if isinstance(value, bool) else value
+def _cell(value: Any) -> Cell:
+    """A setting with all its digits."""
+    return Cell(_setting(value), value if _is_numeric([value]) else None)
 
 
 def _setting(value: Any) -> str:
@@ -130,23 +130,26 @@ def _colours(values: list[Any]) -> dict[Any, Colour]:
 
 def _curves(swept: Swept) -> Iterator[Section]:
     """All runs' curves, once for each flag that differs, in the colours of its values."""
+    blocks: list[Any] = []
     for key in swept.asked.swept:
         values = _values(swept, key)
         colours = _colours(values)
         charts = [
             Chart(
-                title,
+                f"{title}, by {_name(key)}",
                 [series for one in swept.runs for series in _logged(one, split, figure, colours[one.settings[key]])],
                 "step",
-                fraction=split == "val",
                 points=split == "val",
             )
-            for title, split, figure in ((f"{swept.metric}, val split", "val", swept.metric), ("Loss", "train", "loss"))
+            for title, split, figure in ((f"Validation {swept.metric}", "val", swept.metric), ("Loss", "train", "loss"))
         ]
         drawn = [chart for chart in charts if chart.series]
         if drawn and len(values) > 1:
             marks = [(colours[value], f"{_name(key)} {_setting(value)}") for value in values]
-            yield Section(f"How they learned, by {_name(key)}", [Legend(marks), Charts(drawn, wide=True)])
+            blocks += [Legend(marks), Charts(drawn, wide=True)]
+    if blocks:
+        note = "A line for each run, in the colour of its value."
+        yield Section("How they learned", blocks, note=note)
 
 
 def _logged(one: Outcome, split: str, key: str, colour: Colour) -> Iterator[Series]:
@@ -180,10 +183,9 @@ def _against(swept: Swept, measured: list[Outcome], key: str, values: list[Any])
         points = sorted((one.settings[key], one.figure(swept.metric)) for one in runs)
         series.append(Series(label or swept.metric, *zip(*points, strict=True), colour))
     return Chart(
-        f"{swept.metric}, val split",
+        f"{swept.metric} of the val split by {_name(key)}",
         series,
         _name(key),
-        fraction=True,
         points=True,
         legend=len(series) > 1,
         log=values[0] > 0 and values[-1] >= DECADE * values[0],
@@ -195,8 +197,7 @@ def _means(swept: Swept, measured: list[Outcome], key: str, values: list[Any]) -
     for value in values:
         figures = [one.figure(swept.metric) for one in measured if one.settings[key] == value]
         mean = statistics.fmean(figures)
-        cell = Cell(_setting(value), value if _is_numeric([value]) else None)
-        rows.append([cell, len(figures), evidence.bar(mean, 0), min(figures), max(figures)])
+        rows.append([_cell(value), len(figures), evidence.bar(mean, 0), min(figures), max(figures)])
     return Table([_name(key), "Runs", f"Mean {swept.metric}", "Lowest", "Highest"], rows)
 
 

@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from isomer.errors import UserError
 from isomer.files import sha256_of_file
-from launcher import process, project
+from launcher import locking, process, project
 from launcher.process import Command
 from launcher.step import Step, provenance
 
@@ -164,16 +163,8 @@ def describe(image: str) -> str:
     return what if is_ready(image) else "no environment yet"
 
 
-@contextlib.contextmanager
-def _only_one(target: Path) -> Iterator[None]:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / f".{target.name}.lock").open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another launcher that makes {target.name} …", flush=True)
-            fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+def _only_one(target: Path) -> contextlib.AbstractContextManager[None]:
+    return locking.only_one(target.parent / f".{target.name}.lock", f"makes {target.name}")
 
 
 def command(step: Step) -> Command:
