@@ -1,4 +1,4 @@
-"""--freeze: stages of the backbone that stay as they were loaded."""
+"""--freeze: stages of the backbone, or batch norms, that stay as they were loaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,13 @@ BLOCK = "scale_permuted_block_"  # how SpineNet's blocks end
 
 
 def freeze(model: tf_keras.Model, what: str | None) -> None:
-    """Keep what `--freeze` names, the backbone or its first stages: no gradients, batch norms in inference mode."""
+    """Keep what `--freeze` names, the backbone, its first stages, or all batch norms: no gradients, batch norms in
+    inference mode."""
+    if what == "norms":
+        for layer in model.submodules:
+            if isinstance(layer, tf_keras.layers.BatchNormalization):
+                layer.trainable = False
+        return
     frozen = [] if what is None else stages(model.backbone)
     for stage in frozen if what == "backbone" else frozen[: int(what or 0)]:
         for layer in stage:

@@ -53,7 +53,8 @@ def main() -> None:
                 cluster.export(task, meeting.addresses)
         plan = Plan.of(options, len(train.pictures))
         architecture = ARCHITECTURES[options.model]
-        job = Job(run, dataset, train, val, options, plan, numbers, architecture, weights, place, interruption)
+        nodes = task.nodes if task else ()
+        job = Job(run, dataset, train, val, options, plan, numbers, architecture, weights, place, interruption, nodes)
         with interruption.at_once():
             import trainer  # TensorFlow takes seconds to load: what can be said without it has been said
         trainer.train(job)

@@ -7,8 +7,8 @@ import errno
 import os
 import sys
 import time
+from collections.abc import Iterator
 from importlib import metadata
-from typing import NoReturn
 
 import device
 import orbit
@@ -19,6 +19,7 @@ import tf_keras
 import weights
 from absl import logging
 from checkpoints import Checkpoints
+from cluster import Place
 from evaluator import Evaluator
 from freezing import freeze
 from inputs import Batches
@@ -28,10 +29,11 @@ from losses import PARTS
 from model import Core, Task
 from official.core.config_definitions import ExperimentConfig
 from pictures import Pictures
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from isomer import training
-from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, UserError
-from isomer.progress import say
+from isomer.errors import EXIT_INTERRUPTED, ProcessLost, UserError
 from isomer.stream import Stream
 from isomer.training import LOG_STEPS, TrainLog
 
@@ -61,19 +63,28 @@ def train(job: Job) -> None:
         raise room.too_small(job, training_.learner) from error
     except tf.errors.InvalidArgumentError as error:
         raise training_.explained(error) from error
-    except LOST:
-        if job.place.workers == 1:
+    except ProcessLost as error:
+        # TensorFlow's server would first wait half a minute for the one that is gone
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        os._exit(error.exit_code)
+
+
+@contextlib.contextmanager
+def losses_told(place: Place) -> Iterator[None]:
+    """Inside, TensorFlow's errors about a process that is gone become a sentence.
+
+    Raises:
+        ProcessLost: as it says.
+    """
+    try:
+        yield
+    except LOST as error:
+        if place.workers == 1:
             raise
-        say_and_leave(
-            "error: another process of this run has ended or cannot be reached, so this one stopped too: the same "
-            "command goes on from the last checkpoint"
-        )
-
-
-def say_and_leave(text: str) -> NoReturn:
-    """End the process at once: TensorFlow's server would first wait half a minute for the one that is gone."""
-    print(text, file=sys.stderr, flush=True)
-    os._exit(EXIT_USAGE)
+        raise ProcessLost(
+            "another process of this run has ended or cannot be reached, so this one stopped too: the same command "
+            "goes on from the last checkpoint"
+        ) from error
 
 
 class Training:
@@ -87,7 +98,11 @@ class Training:
         """From where the run is to its end."""
         job, plan = self.job, self.job.plan
         self.prepare()
-        with TrainLog(job.run, plan, self.done, job.place.first, job.options.logger) as self.log:
+        with (
+            TrainLog(job.run, plan, self.done, job.place.first, job.options.logger) as self.log,
+            losses_told(job.place),
+        ):
+            self._mark()
             evaluated = {line["step"] for line in training.evaluations(job.run) if line["step"] <= self.done}
             for stop in plan.eval_steps:
                 if stop in evaluated or stop < self.done:
@@ -130,10 +145,8 @@ class Training:
         latest = Checkpoints.latest_of(job.run)
         task = Task(job.architecture, options.size, len(job.dataset.classes), job.recipe)
         self.batches = self._batches(task)
-        say(
-            f"train {job.run.name} on {device.describe(self.where, place)}: {job.plan.steps} steps of {job.plan.batch} "
-            f"pictures, {latest} done"
-        )
+        many = f" × {place.parts}" if place.parts > 1 else ""
+        training.announce(job.run, job.plan, f"{self.where}{many}", job.recipe.lr, latest, place.parts, job.nodes)
         with self.strategy.scope(), device.policy(device.precision(options.amp)):
             core = Core(task)
             if job.weights and not latest:
@@ -158,16 +171,30 @@ class Training:
         self.done = self.checkpoints.restore()
         self.evaluator = Evaluator(job, task, core.model, self.learner.optimizer)
         boards = place.first and options.logger == "tensorboard"
+        self._boards = [str(job.run.tensorboard / split) for split in ("train", "val")] if boards else []
         self.controller = orbit.Controller(
             global_step=self.learner.global_step,
             trainer=self.learner,
             evaluator=self.evaluator,
             strategy=self.strategy,
             steps_per_loop=LOG_STEPS,
-            summary_dir=str(job.run.tensorboard / "train") if boards else None,
-            eval_summary_dir=str(job.run.tensorboard / "val") if boards else None,
+            summary_dir=self._boards[0] if boards else None,
+            eval_summary_dir=self._boards[1] if boards else None,
         )
         self._seconds_a_step: float | None = None
+
+    def _mark(self) -> None:
+        """Show in TensorBoard where the run has been started again; what was drawn after the checkpoint comes anew."""
+        if not self._boards:
+            return
+        for folder in self._boards if self.done else ():
+            writer = EventFileWriter(folder)
+            hidden = SessionLog(status=SessionLog.START)
+            writer.add_event(Event(wall_time=time.time(), step=self.done + 1, session_log=hidden))
+            writer.close()
+        if self.log.restart:
+            with tf.summary.create_file_writer(self._boards[0]).as_default():
+                tf.summary.scalar("restarts", self.log.restart["restart"], self.done)
 
     def _batches(self, task: Task) -> Batches:
         job, options, place = self.job, self.job.options, self.job.place

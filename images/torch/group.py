@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -16,7 +18,7 @@ from lightning.fabric.plugins.environments import (
 from lightning.pytorch.strategies import DDPStrategy
 from torch import distributed
 
-from isomer.errors import UserError
+from isomer.errors import ProcessLost, UserError
 
 ENVIRONMENTS = {
     "torchrun": TorchElasticEnvironment,
@@ -24,6 +26,8 @@ ENVIRONMENTS = {
     "slurm": lambda: SLURMEnvironment(auto_requeue=False),
     "kubeflow": KubeflowEnvironment,
 }
+
+LOST = ("gloo", "NCCL", "Connection closed")  # of the errors about it
 
 
 def join(place: Place, device: torch.device) -> dict[str, Any]:
@@ -71,8 +75,19 @@ def same_buffers(place: Place, module: torch.nn.Module) -> None:
             distributed.broadcast(buffer, src=0)
 
 
-def lost(error: BaseException) -> bool:
-    """Whether an error says that another process is gone."""
-    return isinstance(error, distributed.DistError) or (
-        isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed"))
-    )
+@contextlib.contextmanager
+def losses_told(place: Place) -> Iterator[None]:
+    """Inside, the errors of a connection whose other end is gone become a sentence.
+
+    Raises:
+        ProcessLost: as it says.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        is_lost = isinstance(error, distributed.DistError) or any(word in str(error) for word in LOST)
+        if place.world == 1 or not is_lost:
+            raise
+        raise ProcessLost(
+            "the connection to another process of the run is lost: the same command goes on from the checkpoint"
+        ) from error

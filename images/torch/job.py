@@ -31,3 +31,4 @@ class Job:
     weights: Weights | None
     place: Place
     interruption: Interruption
+    nodes: tuple[str, ...] = ()  # names, where Slurm has started the processes

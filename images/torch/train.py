@@ -46,9 +46,10 @@ def main() -> None:
                 return
             if task:
                 cluster.export(task, meeting.addresses)
+        nodes = task.nodes if task else ()
         stream = Stream(train.pictures, options.seed, options.balance)
         plan = Plan.of(options, len(stream))
-        job = Job(run, dataset, train, val, stream, options, plan, numbers, weights, place, interruption)
+        job = Job(run, dataset, train, val, stream, options, plan, numbers, weights, place, interruption, nodes)
         with interruption.at_once():
             import trainer  # torch takes seconds to load: what can be said without it has been said
         trainer.train(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from typing import Literal
+from typing import Any, Literal
 
 import device
 import exhaustion
@@ -23,9 +23,8 @@ from module import Average, TrainingModule
 from resuming import Checkpoints, step_of
 from watch import Watch
 
-from isomer.errors import UserError
-from isomer.progress import say
-from isomer.training import TrainLog, finish
+from isomer.errors import ProcessLost, UserError
+from isomer.training import TrainLog, announce, finish
 
 
 def train(job: Job) -> None:
@@ -39,13 +38,13 @@ def train(job: Job) -> None:
     try:
         _train(job, where)
         return
+    except ProcessLost:
+        raise
     except UserError as error:
         # one that a loader process raised arrives with that process's traceback in front
         raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
     except (RuntimeError, MemoryError, OSError) as error:
         said = exhaustion.loader_sentence(error)
-        if said is None and group.lost(error) and job.place.world > 1:
-            said = "the connection to another process of the run is lost: the same command goes on from the checkpoint"
         if said:
             raise UserError(said) from error
         if not exhaustion.is_out_of_memory(error):
@@ -68,8 +67,8 @@ def _train(job: Job, where: torch.device) -> None:
     done = step_of(checkpoint) if checkpoint else 0
     group.check_same(place, "checkpoints", done)
     many = f" × {place.world}" if place.world > 1 else ""
-    say(f"train {job.run.name} on {where}{many}: {plan.steps} steps of {plan.batch} pictures, {done} done")
-    with TrainLog(job.run, plan, done, place.first, job.options.logger) as log:
+    announce(job.run, plan, f"{where}{many}", job.recipe.lr, done, place.world, job.nodes)
+    with TrainLog(job.run, plan, done, place.first, job.options.logger) as log, group.losses_told(place):
         watch = Watch(job, checkpoints, log)
         trainer = lightning.Trainer(
             accelerator="gpu" if where.type == "cuda" else "cpu",
@@ -85,7 +84,7 @@ def _train(job: Job, where: torch.device) -> None:
             deterministic=options.deterministic,
             benchmark=where.type == "cuda" and not options.deterministic,
             callbacks=[*([Average(options.ema)] if options.ema else []), watch],
-            logger=_logger(job, done),
+            logger=_logger(job, done, log.restart),
             log_every_n_steps=1,  # Watch logs, not Lightning, which warns of more than there are steps
             use_distributed_sampler=False,  # ours knows where the run goes on
             enable_checkpointing=False,  # Watch writes whole files, and counts seconds too
@@ -120,11 +119,15 @@ def _finish(job: Job, trainer: lightning.Trainer, watch: Watch, where: torch.dev
     finish(job.run, trainer.global_step, watch.best_weights, watch.metrics, device=str(where), versions=versions)
 
 
-def _logger(job: Job, done: int) -> Logger | Literal[False]:
+def _logger(job: Job, done: int, restart: dict[str, Any] | None) -> Logger | Literal[False]:
     """TensorBoard's writer where the curves are to go there; MLflow's is the log's own."""
     if job.options.logger != "tensorboard":
         return False  # None would be Lightning's own, in the folder that the command runs in
-    return TensorBoardLogger(job.run.path, name=job.run.tensorboard.name, version="", purge_step=done)
+    # what was logged after the checkpoint is hidden: it comes again
+    made = TensorBoardLogger(job.run.path, name=job.run.tensorboard.name, version="", purge_step=done + 1)
+    if restart:
+        made.log_metrics({"restarts": restart["restart"]}, done)
+    return made
 
 
 def _quieten() -> None:

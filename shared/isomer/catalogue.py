@@ -73,11 +73,12 @@ class Model:
             raise UserError(f"--size {size}: {self.name} takes multiples of {self.multiple} only, such as {near}")
 
     def check_freeze(self, freeze: str) -> None:
-        """Raise UserError unless `--freeze` names the backbone or at most as many stages as it has."""
+        """Raise UserError unless `--freeze` names the backbone, at most as many stages as it has, or norms."""
         count = int(freeze) if freeze.isdecimal() else 0
-        if self.stages is not None and freeze != "backbone" and not 1 <= count <= self.stages:
+        if self.stages is not None and freeze not in ("backbone", "norms") and not 1 <= count <= self.stages:
             raise UserError(
-                f"--freeze {freeze}: the backbone of {self.name} has {self.stages} stages: so many at most, or backbone"
+                f"--freeze {freeze}: the backbone of {self.name} has {self.stages} stages: so many at most, "
+                "backbone, or norms"
             )
 
 

@@ -229,7 +229,9 @@ class Train(Device, Run, Data):
     ema: float = flag(
         0.0, "decay of the moving average of the weights that is evaluated; 0: none", least=0, most=0.99999
     )
-    freeze: str | None = flag(None, "what stays as it was loaded: backbone, or its first N stages [default: nothing]")
+    freeze: str | None = flag(
+        None, "what stays as it was loaded: backbone, its first N stages, or all batch norms (norms) [default: nothing]"
+    )
     # light: what is right for every camera. ssd's crops want long runs: they hurt those of a few hundred steps.
     augment: str = flag(
         "light", "light: mirrored, other light; ssd: also zoomed out and cropped", choices=AUGMENTS, heading="pictures"
@@ -538,9 +540,9 @@ class Report:
 
     data: str | None = flag(None, f"dataset: its models compared, their pictures [default: {Data.data}]")
     run: str | None = flag(None, "run: its curves, its evaluation, what it found")
+    sweep: str | None = flag(None, "sweep: its runs against each other, and what each flag does")
     model: str | None = flag(None, "published model: contract, gate, quality, size, latency")
 
-    sweep: str | None = flag(None, "sweep: its runs against each other, and what each flag does")
 
 def fields(cls: type) -> list[dataclasses.Field]:
     """The flags of a dataclass, the positional one first, --json last."""

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
-from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED
+from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_LOST
 
 SUPERVISED = "ISOMER_SUPERVISED"  # set for the processes that are started here
 SPEAK_SECONDS = 3.0
@@ -26,7 +26,7 @@ def run_together(environments: Sequence[Mapping[str, str]]) -> int:
     """Run this very command once for each of these additions to the environment; the exit code of all.
 
     SIGINT and SIGTERM are handed on. When a process dies the others, which wait for it, are ended too, and what
-    happened is said.
+    happened is said; EXIT_LOST where it was killed.
     """
     command = [sys.executable, *sys.orig_argv[1:]]
     children = [
@@ -70,7 +70,7 @@ def _wait(children: Sequence[subprocess.Popen]) -> int:
                 file=sys.stderr,
                 flush=True,
             )
-            return code if code > 0 else EXIT_FAILED
+            return code if code > 0 else EXIT_LOST
         codes.append(code)
     return max(codes)
 

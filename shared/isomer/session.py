@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import os
+import time
 from types import TracebackType
 
-from isomer.errors import UserError
+from isomer.errors import ProcessLost, UserError
 from isomer.run import RunFolder
 
 LOCK = ".lock"  # in the run's folder; the lock on it ends with its process, whatever ended that
+JOB = "SLURM_JOB_ID"
+JOB_PATIENCE = 30.0  # seconds that a job waits for a run that another process has
 RUNNING, INTERRUPTED, FAILED, DONE = "running", "interrupted", "failed", "done"
 CONVERTED = "converted"  # never trained here: a model made elsewhere
 
@@ -27,7 +31,7 @@ class Session:
     def __enter__(self) -> Session:
         self._lock = (self.run.path / LOCK).open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._take()
         except BlockingIOError:
             self._lock.close()
             raise UserError(
@@ -41,13 +45,25 @@ class Session:
         self.run.update(state=RUNNING, planned_steps=self.steps, problem=None)
         return self
 
+    def _take(self) -> None:
+        """Lock the run. A job that is started again may be there before its last process, on another node, has gone."""
+        deadline = time.monotonic() + (JOB_PATIENCE if JOB in os.environ else 0)
+        while True:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(0.5)
+
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
         if kind is not None:
             was_asked = issubclass(kind, SystemExit | KeyboardInterrupt)
             # a full disk may be why it ended
             with contextlib.suppress(OSError):
                 self.run.update(
-                    state=INTERRUPTED if was_asked else FAILED,
+                    state=INTERRUPTED if was_asked or issubclass(kind, ProcessLost) else FAILED,
                     problem=None if was_asked else str(error) or kind.__name__,
                 )
         with contextlib.suppress(OSError):

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from isomer import files
+from isomer import files, slurm
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Dataset
 from isomer.errors import UserError
@@ -25,6 +25,7 @@ from isomer.volume import Volume, default_run
 
 EVALUATIONS = 4  # in all, when --eval-every is not given
 LOG_STEPS = 10  # between two lines of metrics.jsonl
+RESTART = "restart"  # the split of a line that marks where the run went on in a job that was started again
 CHECKPOINT_SECONDS = 60.0  # the most that a kill may cost
 
 
@@ -66,6 +67,19 @@ def already_done(run: RunFolder) -> bool:
         return False
     say(f"run {run.name!r} is done ({record['steps']} steps, {record['finished']}); --fresh trains it anew")
     return True
+
+
+def announce(
+    run: RunFolder, plan: Plan, where: str, lr: float, done: int, processes: int = 1, nodes: Sequence[str] = ()
+) -> None:
+    """Say what is about to be trained on what; with several processes, what each of them does of it.
+
+    Args:
+        where: what computes, in words. nodes: their names, where Slurm has started the processes.
+    """
+    names = f" ({', '.join(nodes)})" if nodes else ""
+    each = f", {plan.batch // processes} a process, lr {lr:g} (not scaled)" if processes > 1 else ""
+    say(f"train {run.name} on {where}{names}: {plan.steps} steps of {plan.batch} pictures{each}, {done} done")
 
 
 def finish(run: RunFolder, steps: int, weights: Path, metrics: dict[str, Any], **facts: Any) -> None:
@@ -168,6 +182,7 @@ class TrainLog:
         self._step = self._logged = self._begun = done
         self._restart_clock()
         self._losses: list[float] = []  # of this epoch
+        self.restart: dict[str, Any] | None = None  # the line that marks it, where Slurm has started the job again
         self._tracker: Tracker | None = None
         self._bar = Bar(f"train {run.name}", plan.steps * plan.batch, "images", done * plan.batch)
         self._open = contextlib.ExitStack()
@@ -175,9 +190,12 @@ class TrainLog:
     def __enter__(self) -> TrainLog:
         before = 0.0
         if self._writes:
+            has_begun = "planned_steps" in self._run.record()
             self._open.enter_context(Session(self._run, self._plan.steps))
             self._run.drop_metrics_after(self._logged)
             before = next((line.get("seconds", 0.0) for line in reversed(self._run.metrics())), 0.0)
+            if has_begun:
+                self._mark_restart(before)
             if self._logger == "mlflow":
                 self._tracker = self._open.enter_context(Tracker(self._run))
         self._start = time.monotonic() - before  # without the time between a kill and the command that goes on
@@ -238,6 +256,14 @@ class TrainLog:
         self._log("val", step, **metrics.to_json())
         say(f"step {step}: val mAP {_digits(metrics.mAP)}, AP50 {_digits(metrics.AP50)}")
         self._restart_clock()
+
+    def _mark_restart(self, seconds: float) -> None:
+        found = slurm.restart()
+        if found:
+            number = 1 + sum(line["split"] == RESTART for line in self._run.metrics())
+            place = {"step": self._begun, "epoch": self._plan.epoch(self._begun), "split": RESTART, "seconds": seconds}
+            self.restart = place | {"job": found.job, "restart": number, "reason": found.reason}
+            self._run.log(**self.restart)
 
     def _log(self, split: str, step: int, **values) -> None:
         if self._writes:

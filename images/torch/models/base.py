@@ -97,14 +97,20 @@ class Detector(nn.Module, abc.ABC):
         return normalise(pixels, self.mean, self.std)
 
     def freeze(self, what: str) -> None:
-        """Hold the backbone, or its first stages, still: no gradients, and batch norms that keep their statistics.
+        """Hold the backbone, its first stages, or all batch norms still: no gradients, statistics that stay.
 
         Args:
-            what: `backbone`, or how many stages (`--freeze`).
+            what: `backbone`, how many stages, or `norms` (`--freeze`).
 
         Raises:
-            UserError: there are not so many stages.
+            UserError: there are not so many stages, or no batch norms.
         """
+        if what == "norms":
+            norms = [module for module in self.modules() if isinstance(module, nn.BatchNorm2d)]
+            if not norms:
+                raise UserError(f"--freeze norms: {self.name} has no batch norms that learn")
+            self.hold(norms)
+            return
         stages = self.stages()
         count = len(stages) if what == "backbone" else int(what)
         if not 1 <= count <= len(stages):

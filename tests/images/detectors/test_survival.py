@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny import SETTINGS, STEPS
 
+from isomer.errors import EXIT_LOST
 from isomer.run import RunFolder
 
 EXACT = (*SETTINGS, "--deterministic", "--ema", "0.9", "--balance", "--eval-every", "1")
@@ -47,7 +48,7 @@ def test_a_process_that_dies_ends_the_run_in_seconds_and_the_run_goes_on(image):
     start = time.monotonic()
     output, _ = process.communicate(timeout=SECONDS)
     assert time.monotonic() - start < 15
-    assert process.returncode == 1, output
+    assert process.returncode == EXIT_LOST, output
     assert "process 1 of 2 was killed (SIGKILL)" in output
     assert "the same command goes on" in output
     assert "Traceback" not in output, output

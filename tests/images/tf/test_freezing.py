@@ -55,6 +55,17 @@ def test_the_backbone_is_all_its_stages(name):
     assert len(model.trainable_variables) == others > 0
 
 
+def test_frozen_norms_stay_while_all_else_learns():
+    model = detector(NAMES[0])
+    freeze(model, "norms")
+    norms = [one for one in model.submodules if isinstance(one, tf_keras.layers.BatchNormalization)]
+    held = {id(weight) for norm in norms for weight in norm.weights}
+    before = {key: weight.numpy() for key, weight in variables(model).items()}
+    train_a_step(model)
+    for key, weight in variables(model).items():
+        assert np.array_equal(before[key], weight) == (id(weight) in held), key
+
+
 def test_nothing_is_frozen_unless_it_is_asked_for():
     model = detector(NAMES[0])
     count = len(model.trainable_variables)

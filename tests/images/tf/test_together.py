@@ -17,6 +17,7 @@ from PIL import Image
 from isomer import processes, session
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Box, Picture
+from isomer.errors import EXIT_LOST
 from isomer.run import RunFolder
 from isomer.volume import Volume
 
@@ -132,13 +133,13 @@ def test_a_node_that_dies_is_noticed_by_the_other(volume):
     try:
         wait(lambda: len(losses(run)) >= 2, first)
         second.kill()
-        output = finish(first, exit_code=2, patience=60)
+        output = finish(first, exit_code=EXIT_LOST, patience=60)
     finally:
         for process in (first, second):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
     assert "another process of this run has ended or cannot be reached" in output
-    assert session.state(run) == "failed"
+    assert session.state(run) == "interrupted"
 
 
 def test_sigterm_to_one_node_stops_both_with_a_checkpoint(volume):

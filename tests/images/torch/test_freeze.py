@@ -56,6 +56,29 @@ def test_held_norms_stay_still_while_their_convolutions_learn():
     assert not torch.equal(before["backbone.body.layer3.0.conv1.weight"], after["backbone.body.layer3.0.conv1.weight"])
 
 
+def test_frozen_norms_stay_still_everywhere_while_all_else_learns():
+    """Then it makes no difference how many pictures are looked at at once."""
+    detector = models.build("ssdlite320_mobilenet_v3_large", 96, 2)
+    detector.freeze("norms")
+    detector.train()
+    norms = [one for one in detector.modules() if isinstance(one, nn.BatchNorm2d)]
+    before = [tensor.clone() for norm in norms for tensor in norm.state_dict().values()]
+    images = torch.randn(4, 3, 96, 96)
+    whole, halves = detector(images), [detector(half) for half in images.split(2)]
+    for one, parts in zip(whole, zip(*halves, strict=True), strict=True):
+        torch.testing.assert_close(one, torch.cat(parts), rtol=1e-4, atol=1e-5)
+    _step(detector)
+    after = [tensor for norm in norms for tensor in norm.state_dict().values()]
+    assert all(torch.equal(*pair) for pair in zip(before, after, strict=True))
+    still = {id(weight) for norm in norms for weight in norm.parameters()}
+    assert all(weight.grad is not None for weight in detector.parameters() if id(weight) not in still)
+
+
+def test_norms_of_a_network_without():
+    with pytest.raises(UserError, match="--freeze norms: ssd300_vgg16 has no batch norms"):
+        models.build("ssd300_vgg16", 300, 1).freeze("norms")
+
+
 def test_more_than_there_are():
     with pytest.raises(UserError, match=r"--freeze 7: .* 6 stages"):
         models.build("ssdlite320_mobilenet_v3_large", 96, 1).freeze("7")
