@@ -1,10 +1,16 @@
-"""Every guide is executed as the notebook that it is, cell by cell, on few pictures and for two steps."""
+"""Each guide is the notebook that it opens as: executed cell by cell on few pictures for two steps, saved as a copy."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import guides
@@ -71,3 +77,44 @@ def test_every_cell_of_a_guide(data, name, said, made):
     text = "".join("".join(output.get("text", "")) for cell in cells for output in cell["outputs"])
     assert re.search(said, text), text[-3000:]
     assert [path for path in made if not (data / path).is_file()] == []
+
+
+def answered(request: str | urllib.request.Request) -> dict:
+    """What a server answers, once it listens: Jupyter says its address before that."""
+    for _ in range(200):
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError:
+            raise
+        except urllib.error.URLError:
+            time.sleep(0.1)
+    raise TimeoutError(request)
+
+
+@pytest.mark.slow
+def test_saving_a_notebook_changes_a_copy_and_its_text(data, root):
+    engine = os.environ.get("ISOMER_TEST_ENGINE", "venv")
+    with socket.socket() as asked:
+        asked.bind(("127.0.0.1", 0))
+        port = asked.getsockname()[1]
+    page = root / "images" / "tf" / "README.md"
+    before = page.read_text()
+    command = [root / "inv", "notebook", "tf", "--port", str(port), "--engine", engine]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            token = next(found[1] for line in server.stdout if (found := re.search(r"README.ipynb\?token=(\w+)", line)))
+            address = f"http://127.0.0.1:{port}/api/contents/images/tf/README.ipynb?token={token}"
+            opened = answered(address)
+            cells = opened["content"]["cells"]
+            assert cells[0]["source"].startswith("# The tf image")
+            assert any(cell["source"].startswith("%%bash -e\n./inv train-tf --data shapes") for cell in cells)
+            cells[0]["source"] = "# Mine"
+            answered(urllib.request.Request(address, json.dumps(opened).encode(), method="PUT"))
+        finally:
+            server.send_signal(signal.SIGINT)
+            said = server.stdout.read()
+    assert server.returncode == 0 and said.endswith("ended\n")
+    copy = (data / "notebooks" / "images" / "tf" / "README.md").read_text()
+    assert copy.startswith("---\njupyter:") and "\n# Mine\n" in copy and "# The tf image" not in copy
+    assert page.read_text() == before

@@ -76,9 +76,16 @@ def paired(page: Path) -> Path:
             cell.source = re.sub(r"\A%%bash$", "%%bash -e", cell.source, flags=re.MULTILINE)  # or its last line decides
             if "title" in cell.metadata:
                 cell.source = f"%%writefile {cell.metadata['title']}\n{cell.source}"
-        files.write_text(notebook, jupytext.writes(made, "ipynb"))
-        files.write_text(page, jupytext.writes(made, "md"))
+        keep(made, notebook)
     return notebook
+
+
+def keep(made: Any, notebook: Path) -> None:
+    """Write a notebook and then its text, which jupytext takes for outdated where it is the older."""
+    import jupytext
+
+    files.write_text(notebook, jupytext.writes(made, "ipynb"))
+    files.write_text(notebook.with_suffix(".md"), jupytext.writes(made, "md"))
 
 
 def serve(environment: Path, image: str, page: Path, arguments: list[str]) -> None:
@@ -122,7 +129,7 @@ def execute(environment: Path, image: str, page: Path) -> None:
         except CellExecutionError as error:
             raise CheckFailed(f"{notebook.relative_to(home())}: a cell failed: {error.ename}: {error.evalue}") from None
         finally:
-            files.write_text(notebook, nbformat.writes(made))
+            keep(made, notebook)
 
 
 def _write(path: Path, value: Any) -> None:
