@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
 
-from isomer import answers
-from isomer.errors import UserError, known
+from isomer import answers, sweep
+from isomer.errors import CheckFailed, UserError, known
 from isomer.progress import say
 from isomer.run import RunFolder
+from isomer.sweep import Sweep
 from launcher import project, tables
 from launcher.engines import slurm
-from launcher.slurm import queue
+from launcher.slurm import array, queue
 from launcher.verbs import Parsed
 
 ALL = "all"
@@ -21,7 +23,8 @@ ALL = "all"
 def show(given: Parsed) -> None:
     """The jobs that are queued and running."""
     _check()
-    found = [_about(job) for job in queue.jobs()]
+    trained = _trained()
+    found = [_about(job, trained) for job in queue.jobs()]
     if given.flags.json:
         answers.give(given.flags.json, found)
     elif not found:
@@ -47,13 +50,17 @@ def show(given: Parsed) -> None:
 
 
 def log(given: Parsed) -> None:
-    """A job's log so far; with --follow to its end.
+    """A job's log so far; with --follow to its end. Of a sweep, where its runs are.
 
     Raises:
         UserError: there is no such job.
         SystemExit: the job's exit code, with --follow.
     """
     _check()
+    tasks = _tasks_of(given.flags.job)
+    if tasks:
+        _log_all(tasks, given.flags.follow)
+        return
     identity, path = _log_of(given.flags.job)
     if given.flags.follow:
         code = slurm.follow(identity, path)
@@ -69,21 +76,41 @@ def log(given: Parsed) -> None:
 def cancel(given: Parsed) -> None:
     """Cancel jobs by number, run, or all of ours."""
     _check()
-    there = queue.jobs()
+    there, trained = queue.jobs(), _trained()
     words = [job.id for job in there] if given.flags.job == ALL else given.flags.job.split(",")
-    chosen = [job for word in words for job in _matching(word, there)]
+    chosen = {job.id: job for word in words for job in _matching(word, there, trained)}.values()
     for job in chosen:
         queue.cancel(job.id)
-        say(f"job {job.id} cancelled ({step_of(job.name)}{f' {run_of(job)}' if run_of(job) else ''})")
+        run = run_of(job, trained)
+        say(f"job {job.id} cancelled ({step_of(job.name)}{f' {run}' if run else ''})")
     if not chosen:
         print("no jobs of ours are queued or running")
 
 
-def _about(job: queue.Job) -> dict[str, Any]:
+def _log_all(tasks: dict[str, str], follow: bool) -> None:
+    """The last words of a sweep's runs, or with --follow how they go on; `tasks` are the runs' numbers."""
+    volume = project.volume()
+    if follow:
+        failed = array.follow(volume, tasks)
+        if failed:
+            raise CheckFailed(f"{len(failed)} of {len(tasks)} runs failed ({', '.join(failed)})")
+        return
+    for run, task in tasks.items():
+        path = array.log_of(volume, run, task)
+        lines = path.read_text(errors="replace").splitlines() if path.is_file() else []
+        print(f"{task} {run}: {lines[-1] if lines else 'nothing yet'}")
+    print(f"./inv jobs-log {next(iter(tasks.values()))} shows one of them whole")
+
+
+def _about(job: queue.Job, trained: dict[str, str]) -> dict[str, Any]:
     """A job for people and programs; `why` it is pending."""
     keys = ("id", "name", "state", "nodes", "count", "elapsed")
     why = job.why() if job.state == "PENDING" else None
-    return {key: getattr(job, key) for key in keys} | {"step": step_of(job.name), "run": run_of(job), "why": why}
+    return {key: getattr(job, key) for key in keys} | {
+        "step": step_of(job.name),
+        "run": run_of(job, trained),
+        "why": why,
+    }
 
 
 def step_of(name: str) -> str:
@@ -91,17 +118,47 @@ def step_of(name: str) -> str:
     return "-".join(name.removeprefix(queue.PREFIX).split("-")[:2])
 
 
-def run_of(job: queue.Job) -> str | None:
-    """The run that a job trains."""
-    words = job.name.removeprefix(queue.PREFIX).split("-", 2)
+def run_of(job: queue.Job, trained: dict[str, str]) -> str | None:
+    """The run that a job trains; `trained` are those of arrays' tasks."""
+    return trained.get(job.id) or _last_of(job.name)
+
+
+def _last_of(name: str) -> str | None:
+    """The run, or of an array the sweep, in a job's name."""
+    words = name.removeprefix(queue.PREFIX).split("-", 2)
     return words[2] if len(words) == 3 else None
 
 
-def _matching(word: str, there: list[queue.Job]) -> list[queue.Job]:
-    found = [job for job in there if word in (job.id, job.id.partition("_")[0], run_of(job))]
+def _sweeps() -> list[Sweep]:
+    """The sweeps of the data volume, but for damaged ones."""
+    volume, found = project.volume(), []
+    for path in sorted(volume.sweeps.glob("*.json")):
+        with contextlib.suppress(UserError):
+            found.append(sweep.load(volume, path.stem))
+    return found
+
+
+def _trained() -> dict[str, str]:
+    """The run of each array's task, by the task's number."""
+    arrays = [item for one in _sweeps() for item in one.arrays.items()]
+    return {f"{number}_{place}": run for number, runs in arrays for place, run in enumerate(runs)}
+
+
+def _tasks_of(word: str) -> dict[str, str]:
+    """The task of each run of an array, or of a sweep's newest one; none where the word names neither."""
+    for one in _sweeps():
+        if one.arrays and word in (one.name, *one.arrays):
+            number = list(one.arrays)[-1] if word == one.name else word
+            return {run: f"{number}_{place}" for place, run in enumerate(one.arrays[number])}
+    return {}
+
+
+def _matching(word: str, there: list[queue.Job], trained: dict[str, str]) -> list[queue.Job]:
+    """The jobs that a word names: a number, of an array all of its tasks; a run or a sweep."""
+    names = {job.id: (job.id, job.id.partition("_")[0], run_of(job, trained), _last_of(job.name)) for job in there}
+    found = [job for job in there if word in names[job.id]]
     if not found:
-        names = [name for job in there for name in (job.id, run_of(job)) if name]
-        raise known("job", word, dict.fromkeys(names))
+        raise known("job", word, {name for words in names.values() for name in words if name})
     return found
 
 
@@ -115,7 +172,7 @@ def _log_of(word: str) -> tuple[str, Path]:
     if of_run:
         return of_run[-1].stem, of_run[-1]
     there = queue.jobs()
-    job = queue.job(_matching(word, there)[0].id)
+    job = queue.job(_matching(word, there, _trained())[0].id)
     if job is None or not job.log:
         raise UserError(f"job {word} has no log")
     return job.id, Path(job.log)

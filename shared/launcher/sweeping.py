@@ -147,7 +147,7 @@ def _as_array(volume: Volume, found: Sweep, made: list[Step], at_once: int | Non
     from launcher.engines import slurm
     from launcher.slurm import array
 
-    tasks = {step.run: task for step in made if (task := array.queued(found, step.run))}
+    tasks = array.queued(found, [step.run for step in made])
     missing = [step for step in made if step.run not in tasks]
     if tasks:
         say(f"{len(tasks)} of the runs are in the queue already")
@@ -158,7 +158,7 @@ def _as_array(volume: Volume, found: Sweep, made: list[Step], at_once: int | Non
         dataclasses.replace(found, arrays=arrays).save(volume)
         tasks |= {step.run: f"{identity}_{place}" for place, step in enumerate(missing)}
     failed = array.follow(volume, tasks)
-    return failed | {run: "see ./inv runs" for run in tasks if run not in failed and not _is_done(volume, run)}
+    return failed | {run: "it was stopped" for run in tasks if run not in failed and not _is_done(volume, run)}
 
 
 def close(engine: ModuleType, volume: Volume, found: Sweep, failed: dict[str, str], options: Options) -> None:
@@ -177,10 +177,14 @@ def close(engine: ModuleType, volume: Volume, found: Sweep, failed: dict[str, st
         say(f"export it: {export}")
     answers.give(options.json, _answer(found, came, best, export))
     if any(one.metrics for one in came):
-        steps.run(engine, script(TOOLS, "report", ["--sweep", found.name]))
+        page(engine, found)
     if failed:
         said = "; ".join(f"{name}: {why}" for name, why in failed.items())
         raise CheckFailed(f"{len(failed)} of {len(found.runs)} runs failed ({said}); the same command tries them again")
+
+
+def page(engine: ModuleType, found: Sweep) -> None:
+    steps.run(engine, script(TOOLS, "report", ["--sweep", found.name]))
 
 
 def _table(found: Sweep, came: list[Outcome]) -> None:

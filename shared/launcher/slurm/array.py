@@ -6,14 +6,14 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from isomer.errors import UserError
+from isomer.errors import EXIT_TERMINATED, UserError
 from isomer.progress import PLAIN, say
 from isomer.run import RunFolder
 from isomer.sweep import Sweep
@@ -57,15 +57,15 @@ class Task(following.Followed):
         self.waits = "" if self.runs else words.removeprefix("waits: ")
 
 
-def queued(found: Sweep, run: str) -> str | None:
-    """The task that trains a run and has not ended; None where none does."""
-    for array, runs in reversed(found.arrays.items()):
-        if run in runs:
-            task = f"{array}_{runs.index(run)}"
-            job = queue.tasks(array).get(task)
+def queued(found: Sweep, runs: Collection[str]) -> dict[str, str]:
+    """The tasks that train runs of a sweep and have not ended, by run."""
+    slurm, tasks = Array(), {}
+    for number, trained in found.arrays.items():
+        for place, run in enumerate(trained):
+            job = slurm.job(f"{number}_{place}") if run in runs else None
             if job and not job.has_ended:
-                return task
-    return None
+                tasks[run] = job.id
+    return tasks
 
 
 def log_of(volume: Volume, run: str, task: str) -> Path:
@@ -109,7 +109,8 @@ def _look(one: Task) -> str | None:
         return str(error)
     if not code:
         return None if code is None else ""
-    return f"exit code {code}, ./inv jobs-log {one.identity}" if not one.error else one.error
+    why = "it was cancelled" if code == EXIT_TERMINATED else f"exit code {code}"
+    return one.error or f"{why}; ./inv jobs-log {one.identity}"
 
 
 def _arrays(tasks: Iterable[Task]) -> list[str]:
