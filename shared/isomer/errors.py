@@ -44,7 +44,9 @@ class CheckFailed(UserError):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that was probably meant, or None."""
-    return next(iter(difflib.get_close_matches(word, choices, n=1)), None)
+    close = difflib.get_close_matches(word, choices)
+    # two letters exchanged is the commonest slip
+    return next((choice for choice in close if sorted(choice) == sorted(word)), next(iter(close), None))
 
 
 def unknown(what: str, word: str, choices: Iterable[str]) -> str:

@@ -91,6 +91,9 @@ def explain(error: ParseError, verbs: list[str]) -> str:
     if missing:
         words = missing[2].replace("'", "").upper()
         return f"{missing[1]} needs {words}: ./inv {missing[1]} {words.replace(',', '')}; --help shows the flags"
+    ambiguous = re.match(r"'(.*)' is ambiguous when given after an optional-value flag", message)
+    if ambiguous:
+        return f"{ambiguous[1]!r} after --json may be its file or not: write --json last, or --json=FILE"
     valueless = re.match(r"Flag <Argument: ([\w-]+)", message)
     if valueless:
         return f"--{valueless[1]} needs a value"

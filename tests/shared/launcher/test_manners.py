@@ -75,3 +75,23 @@ def test_after_an_interrupt_a_step_says_what_becomes_of_it(capsys, goes_on, says
     with pytest.raises(SystemExit) as left:
         run_main(main, goes_on=goes_on)
     assert left.value.code == 130 and says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "choices", "meant"),
+    [
+        ("--modle", ["--model", "--modules"], "--model"),
+        ("shapes-trohc", ["shapes-torch", "shapes-tf"], "shapes-torch"),
+        ("shape", ["shapes", "chess"], "shapes"),
+        ("nothing", ["shapes", "chess"], None),
+    ],
+)
+def test_the_choice_that_was_probably_meant(word, choices, meant):
+    from isomer.errors import nearest
+
+    assert nearest(word, choices) == meant
+
+
+def test_a_word_after_json_that_may_be_its_file(root):
+    done = inv(root, "data-check", "--json", "pets")
+    assert done.returncode == 2 and "'pets' after --json may be its file or not: write --json last" in done.stderr
