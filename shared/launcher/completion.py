@@ -15,5 +15,8 @@ NAMES = ["./inv", "inv"]  # the first is called to complete
 def run(given: Parsed) -> None:
     with contextlib.redirect_stdout(io.StringIO()) as said:
         print_completion_script(given.flags.shell, NAMES)
-    # shells' functions have no slash in their names
-    print(said.getvalue().replace(f"complete_{NAMES[0]}", f"complete_{NAMES[1]}"), end="")
+    script = said.getvalue()
+    # shells' functions have no slash in their names, and fish finds a command's completions by its last part
+    for before in ("complete_", "complete --command "):
+        script = script.replace(f"{before}{NAMES[0]}", f"{before}{NAMES[1]}")
+    print(script, end="")

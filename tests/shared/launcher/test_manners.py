@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -28,11 +29,19 @@ def test_bash_completes_verbs_and_flags(root):
     assert {"--name", "--format", "--classes"} <= set(complete("data-import --"))
 
 
+@pytest.mark.skipif(not shutil.which("fish"), reason="fish is not installed")
+@pytest.mark.parametrize("called", ["./inv", "inv"])
+def test_fish_completes_verbs_and_flags(root, called):
+    script = f'./inv completion fish | source; complete -C "{called} data-im"; complete -C "{called} infer --thresh"'
+    done = subprocess.run(["fish", "-c", script], capture_output=True, text=True, check=True, cwd=root)
+    assert done.stdout.split() == ["data-import", "--threshold"]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_has_a_script_without_a_slash_in_a_function(root, shell):
     done = inv(root, "completion", shell)
     assert done.returncode == 0
-    assert "complete_inv" in done.stdout and "complete_./" not in done.stdout
+    assert "complete_inv" in done.stdout and "complete_./" not in done.stdout and "--command ./" not in done.stdout
 
 
 def test_an_unknown_shell(root):
