@@ -213,7 +213,7 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
         "  *Reason=TimeLimit*) why='time limit' ;;",
         "  *JobState=COMPLETING*) code=143; why= ;;  # cancelled, or put back by Slurm itself",
         "  *) # a grace time before preemption is told to the processes alone",
-        "    [[ -z $why && $code -eq 0 ]] && why=preempted",
+        "    [[ -z $why && $code -eq 0 && $about != *PreemptTime=None* ]] && why=preempted",
         f"    [[ -z $why && ( $code -ge 128 || $code -eq {EXIT_LOST} ) ]] && why='a process was killed' ;;",
         "  esac",
         "fi",
