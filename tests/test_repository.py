@@ -107,12 +107,13 @@ def test_compose_accepts_the_files(root):
         done = subprocess.run(
             ["docker", "compose", *files, "config", "--format", "json"],
             cwd=root,
-            env={**os.environ, **IDS, **MACHINE},
+            env={**os.environ, **IDS, **MACHINE, "NO_COLOR": "1"},
             capture_output=True,
             text=True,
             check=True,
         )
         for name, service in json.loads(done.stdout)["services"].items():
+            assert service["environment"]["NO_COLOR"] == "1", "a container with a terminal would be colourful"
             assert service["read_only"] and service["cap_drop"] == ["ALL"] and service["init"], name
             assert service["security_opt"] == ["no-new-privileges:true"] and service["user"] == "1:1", name
             assert service["network_mode"] == ("bridge" if name.endswith("-online") else "none"), name
