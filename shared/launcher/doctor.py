@@ -36,9 +36,8 @@ def run(given: Parsed) -> None:
         print(
             f"wrote {options.bundle}: no path, user or host name of this machine is in it; read it before you send it"
         )
-    elif options.json:
-        answers.give(options.json, report(known, findings))
-    else:
+    answers.give(options.json, report(known, findings))
+    if not options.bundle and not options.json:
         show(known, findings)
     errors = [finding.code for finding in findings if finding.level == ERROR]
     if errors:

@@ -398,7 +398,7 @@ def test_json_and_bundle_hold_no_private_path(monkeypatch, tmp_path, capsys, dat
     assert not [word for word in private if len(word) > 2 and any(word in text for text in texts.values())]
     assert json.loads(texts["runs/one/run.json"]) == {"state": "done", "where": "<DATA>/x"}
     capsys.readouterr()
-    _main("doctor", "--engine", "venv", "--json")
+    _main("doctor", "--engine", "venv", "--json", "--bundle", str(bundle))
     said = json.loads(capsys.readouterr().out)
     assert said["facts"]["engine"].startswith("venv")
     assert all(set(item) == {"code", "level", "sentence", "cure"} for item in said["findings"])
