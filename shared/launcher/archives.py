@@ -1,7 +1,7 @@
 """`./inv build --archive FOLDER`: the built images as files that clusters' container runtimes take.
 
 isomer-IMAGE-HASH.tar     what `docker save` writes: Apptainer makes its own image of it, others load it
-isomer-IMAGE-HASH.sqsh    what enroot runs, and so pyxis: a squashfs of the image's files
+isomer-IMAGE-HASH.sqsh    a squashfs of its files: what enroot runs, and so pyxis; Apptainer runs it as it is, too
 
 HASH is that of the files in the repository that an image is built from, so that an archive of other files is known.
 """
@@ -9,6 +9,7 @@ HASH is that of the files in the repository that an image is built from, so that
 from __future__ import annotations
 
 import io
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -29,9 +30,9 @@ from launcher.engines import docker
 TAR, SQUASH = ".tar", ".sqsh"
 MAKE_SQUASH = "mksquashfs"
 CHUNK = 4_000_000  # bytes
-SQUASHED = 0.6  # of an image's size, at most: measured 0.35 to 0.45
+SQUASHED = 0.75  # of an image's size, at most: CUDA's libraries hardly shrink
 LEFT_OUT = ("dev/", "proc/", "sys/", ".dockerenv")  # the runtime's own
-# What enroot reads of an image: https://github.com/NVIDIA/enroot/blob/master/doc/image-format.md
+# What enroot runs: https://github.com/NVIDIA/enroot/blob/master/doc/image-format.md
 START = """\
 mkdir -p "{folder}" 2> /dev/null
 cd "{folder}" && unset OLDPWD || exit 1
@@ -58,7 +59,7 @@ def write(image: str, folder: Path) -> None:
     makers = {TAR: _save, SQUASH: _squash}
     if not shutil.which(MAKE_SQUASH):
         del makers[SQUASH]
-        say(f"no squashfs for pyxis: there is no {MAKE_SQUASH} here (Debian: apt-get install squashfs-tools)")
+        say(f"no squashfs, which pyxis needs: there is no {MAKE_SQUASH} here (Debian: apt-get install squashfs-tools)")
     paths = {suffix: folder / name(image, suffix) for suffix in makers}
     missing = [suffix for suffix, path in paths.items() if not path.is_file()]
     for suffix, path in paths.items():
@@ -108,13 +109,13 @@ def _save(image: str, path: Path, bar: Bar) -> None:
 
 
 def _squash(image: str, path: Path, bar: Bar) -> None:
-    """The image's files as a squashfs, with what enroot reads of it."""
+    """The image's files as a squashfs, with what the runtimes read of it."""
     path.unlink()  # to mksquashfs a file that is there is an image to be added to
     made = docker.client().containers.create(docker.image_tag(image))
     config = made.image.attrs["Config"]
     try:
         with _said_by("docker", "export", made.id) as stream, _squashing(path) as target:
-            _copy(_Counted(stream, bar), target, _for_enroot(config))
+            _copy(_Counted(stream, bar), target, _settings(config))
     finally:
         made.remove()
 
@@ -131,22 +132,26 @@ def _copy(source: _Counted, target: IO[bytes], added: dict[str, str]) -> None:
             new.addfile(member, old.extractfile(member) if member.isreg() else None)
         for path, text in added.items():
             member = tarfile.TarInfo(path)
-            member.size, member.mode = len(text.encode()), 0o755 if path == "etc/rc" else 0o644
+            member.size, member.mode = len(text.encode()), 0o755 if path.endswith(("rc", ".sh")) else 0o644
             new.addfile(member, io.BytesIO(text.encode()))
 
 
-def _for_enroot(config: dict[str, Any]) -> dict[str, str]:
-    """An image's environment, folder and labels, in the files that enroot reads."""
+def _settings(config: dict[str, Any]) -> dict[str, str]:
+    """An image's environment, folder and labels, in the files that enroot reads, and Apptainer."""
+    variables = [line.partition("=") for line in config["Env"]]
     labels = "".join(f"# {key} {value}\n" for key, value in (config.get("Labels") or {}).items())
     return {
         "etc/environment": "".join(f"{line}\n" for line in config["Env"]),
         "etc/rc": labels + START.format(folder=config.get("WorkingDir") or "/"),
         "etc/fstab": "",
+        ".singularity.d/env/10-image.sh": "".join(
+            f"export {key}={shlex.quote(value)}\n" for key, _, value in variables if key != "HOME"
+        ),
     }
 
 
 class _Counted:
-    """A stream that moves a bar of megabytes as it is read."""
+    """A stream that moves a bar of megabytes as it is read, whose total is a little off."""
 
     def __init__(self, stream: IO[bytes], bar: Bar) -> None:
         self._stream, self._bar, self._bytes = stream, bar, 0
@@ -154,7 +159,7 @@ class _Counted:
     def read(self, size: int = -1) -> bytes:
         data = self._stream.read(size)
         self._bytes += len(data)
-        if more := self._bytes // 1_000_000 - self._bar.done:
+        if more := min(self._bytes // 1_000_000, self._bar.total) - self._bar.done:
             self._bar.advance(more)
         return data
 

@@ -19,6 +19,8 @@ from launcher.slurm.probe import Need
 from launcher.slurm.site import Site
 from launcher.step import Step, provenance
 
+OWN = ".sif"  # of Apptainer's own images
+
 
 class Runtime(Protocol):
     def prepare(self, image: str, device: str) -> None:
@@ -182,34 +184,38 @@ class Container:
 
 
 class Apptainer(Container):
-    """`apptainer exec` of an image of Apptainer's own, which the first job makes of the docker archive.
+    """`apptainer exec` of the squashfs as it is, or of an image of Apptainer's own made of the docker archive.
 
     https://apptainer.org/docs/user/main/cli/apptainer_exec.html
     """
 
     program = "apptainer"
-    suffixes = (".sif", archives.TAR)
+    suffixes = (OWN, archives.SQUASH, archives.TAR)
     separators = ",:"
 
     def launch(self, step: Step) -> Launch:
         archive = self.archive(step.image)
-        image = archive.with_suffix(".sif")
+        is_docker = archive.suffix == archives.TAR
+        image = archive.with_suffix(OWN) if is_docker else archive
         line = ["apptainer", "--silent", "exec", *(["--nv"] if step.device == "gpu" else [])]
         # the image is read-only; the caller's home and folder stay outside
         line += ["--no-mount", "home,cwd", "--pwd", _scripts(step)]
         line += [word for mount in self.mounted(step) for word in ("--bind", mount)]
-        before = [] if image.is_file() else _making(image, archive)
-        return Launch((*line, str(image), *self.command(step)), self.env(step, archive), before=tuple(before))
+        before = tuple(_making(image, archive)) if is_docker else ()
+        return Launch((*line, str(image), *self.command(step)), self.env(step, archive), before=before)
 
 
 def _making(image: Path, archive: Path) -> list[str]:
     """Lines of shell that make Apptainer's image once: of jobs that begin together one makes it, the others wait."""
-    made, source, part = (shlex.quote(str(path)) for path in (image, archive, image.with_suffix(".sif.part")))
+    made, source, part, lock = (
+        shlex.quote(str(path))
+        for path in (image, archive, image.with_suffix(f"{OWN}.part"), image.with_suffix(f"{OWN}.lock"))
+    )
     return [
-        "# Apptainer's own image of the archive, made once",
-        f"exec {{once}}>>{made}.lock && flock $once",
+        "# Apptainer's own image, made once of the archive",
+        f"exec {{once}}>>{lock} && flock $once",
         f"[[ -e {made} ]] || {{",
-        f'  echo "making {image.name} of {archive.name}, once"',
+        f'  echo "making {image.name} of {archive.name}, once: minutes"',
         f"  apptainer --quiet build --force {part} docker-archive:{source} && mv {part} {made} || exit 1",
         "}",
         "exec {once}>&-",
