@@ -140,7 +140,14 @@ def sources(dataset: Dataset | None, path: Path | None) -> Iterator[Source]:
         return
     if not path.exists():
         raise UserError(f"{path}: no such picture or folder")
-    found = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+    found = sorted(filter(_is_picture, path.iterdir())) if path.is_dir() else [path]
     if not found:
-        raise UserError(f"{path} holds no picture ({', '.join(SUFFIXES)})")
+        within = sum(_is_picture(one) for one in path.rglob("*"))
+        hint = f"; {within} are in folders inside it: name one of these" if within else ""
+        raise UserError(f"{path} holds no picture ({', '.join(SUFFIXES)}){hint}")
     yield from (Source(one, one.name, number) for number, one in enumerate(found, start=1))
+
+
+def _is_picture(path: Path) -> bool:
+    """By its name; macOS leaves `._photo.jpg` beside photo.jpg, which is none."""
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

@@ -172,6 +172,18 @@ def test_an_unreadable_picture_is_named_and_the_rest_goes_on(run, volume, pictur
     assert len(found["summary"]["problems"]) == 2
 
 
+def test_what_lies_in_a_folder_besides_its_pictures(run, pictures, tmp_path):
+    (tmp_path / "deep").mkdir()
+    shutil.copy(pictures / "3.png", tmp_path / "deep" / "a.png")
+    with pytest.raises(UserError, match=r"holds no picture.*1 are in folders inside it"):
+        run("--model", "toy-run", "--source", tmp_path)
+    shutil.copy(pictures / "3.png", tmp_path / "b.png")
+    (tmp_path / "._b.png").write_bytes(b"\0\5\x16\7")
+    (tmp_path / "folder.png").mkdir()
+    (frame,) = frames(run("--model", "toy-run", "--source", tmp_path))
+    assert frame["file_name"] == "b.png"
+
+
 def test_pictures_are_turned_upright(run, pictures, tmp_path):
     with Image.open(pictures / "3.png") as own:
         exif = own.getexif()
