@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import select
+import shlex
 import signal
 import socket
 import socketserver
@@ -16,8 +17,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 from isomer.asking import short
 from isomer.errors import UserError
@@ -41,9 +43,8 @@ def answering(engine: str, folder: Path) -> Iterator[Path]:
     finally:
         server.shutdown()
         thread.join()
-        for child in list(server.running):
-            _interrupt(child)
-        server.server_close()  # waits for those
+        server.ended.set()
+        server.server_close()  # waits for its threads
         (folder / name).unlink(missing_ok=True)
         os.close(opened)
 
@@ -54,11 +55,11 @@ class Server(socketserver.ThreadingUnixStreamServer):
     def __init__(self, address: str, engine: str) -> None:
         super().__init__(address, Handler)
         self.engine = engine
-        self.running: set[subprocess.Popen] = set()
+        self.ended = Event()
 
 
 class Handler(socketserver.BaseRequestHandler):
-    """One verb: until it ends, or whoever asked is gone, as after an interrupted cell."""
+    """One verb: until it ends, or the notebook does, or whoever asked is gone, as after an interrupted cell."""
 
     def handle(self) -> None:
         words, folder, (out, err) = receive(self.request)
@@ -72,12 +73,12 @@ class Handler(socketserver.BaseRequestHandler):
         finally:
             os.close(out)
             os.close(err)
-        self.server.running.add(child)
         while child.poll() is None:
-            if select.select([self.request], [], [], 0.1)[0]:  # nothing comes but its end
-                _interrupt(child)
+            # nothing comes but the end
+            if select.select([self.request], [], [], 0.1)[0] or self.server.ended.is_set():
+                with suppress(ProcessLookupError):
+                    child.send_signal(signal.SIGINT)  # a launcher then ends its step
                 child.wait()
-        self.server.running.discard(child)
         self._answer(child.returncode)
 
     def _answer(self, code: int) -> None:
@@ -96,9 +97,10 @@ def receive(asked: socket.socket) -> tuple[list[str], Path, list[int]]:
 
 def refuse(words: list[str], folder: Path) -> None:
     """Raises UserError for what a notebook has no business with."""
-    typed = f"type it in a terminal: ./inv {' '.join(words)}"
-    if words and words[0] in TERMINAL_ONLY:
-        raise UserError(f"{words[0]} is not for a notebook; {typed}")
+    typed = f"type it in a terminal: ./inv {shlex.join(words)}"
+    for before, word in pairwise(("", *words)):  # a verb may stand behind another; a split is called test, too
+        if word in TERMINAL_ONLY and before != "--split":
+            raise UserError(f"{word} is not for a notebook; {typed}")
     root = project.volume().root.resolve()
     for word in (".", *words):
         flag, _, value = word.partition("=") if word.startswith("-") else ("", "", word)
@@ -122,9 +124,3 @@ def start(words: list[str], folder: Path, engine: str, out: int, err: int) -> su
         stderr=err,
         process_group=0,  # Ctrl-C in the terminal ends the notebook first
     )
-
-
-def _interrupt(child: subprocess.Popen) -> None:
-    """As Ctrl-C does: a launcher sees to it that its step ends."""
-    with suppress(ProcessLookupError):
-        child.send_signal(signal.SIGINT)

@@ -56,8 +56,9 @@ def test_the_verb_has_the_cells_words_folder_output_and_exit_code(cell, volume, 
     (volume / "notebooks" / "data").symlink_to("..")
     (volume / "runs").mkdir()
     with asked.answering("docker", volume / "notebooks") as place:
-        child = cell(place, "report", "--data", "a b")
-        assert child.communicate(timeout=20) == ("['report', '--data', 'a b'] notebooks docker\n", "no\n")
+        child = cell(place, "evaluate", "--data", "a b", "--split", "test")
+        said = "['evaluate', '--data', 'a b', '--split', 'test'] notebooks docker\n"
+        assert child.communicate(timeout=20) == (said, "no\n")
         assert child.returncode == 7
         child = cell(place, "runs", folder=volume / "notebooks" / "data" / "runs")
         assert child.communicate(timeout=20)[0] == "['runs'] runs docker\n"
@@ -74,7 +75,7 @@ def test_a_verb(cell, volume):
     ("words", "said"),
     [
         (("shell", "torch"), "not for a notebook"),
-        (("clean", "--data"), "not for a notebook"),
+        (("runs", "clean", "--data"), "not for a notebook"),
         (("data-import", "/etc"), "outside of the data volume"),
         (("data-import", "../../photos"), "outside of the data volume"),
         (("data-export", "--to=/tmp/x"), "outside of the data volume"),
