@@ -12,7 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "shared"), str(ROOT), str(ROOT / "tests")]
 
-from browser import NAMES, Browser, find  # noqa: E402 (found by the path above)
+import slurm_cluster  # noqa: E402 (found by the path above)
+from browser import NAMES, Browser, find  # noqa: E402
 
 # Inside an image: the folder of its scripts, as the launcher names it.
 SCRIPTS = os.environ.get("ISOMER_SCRIPTS")
@@ -52,3 +53,14 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
     made = Browser(program, tmp_path_factory.mktemp("browser") / "profile")
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory) -> Iterator[slurm_cluster.Cluster]:
+    """A Slurm cluster of two nodes on this machine; tests that need one skip where none can be started."""
+    if lacking := slurm_cluster.missing():
+        pytest.skip(lacking)
+    cluster = slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm"), owner=os.getpid())
+    cluster.start()
+    yield cluster
+    cluster.stop()

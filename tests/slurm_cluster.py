@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 NODES = ("n1", "n2")
@@ -61,9 +61,10 @@ SelectTypeParameters=CR_CPU_Memory
 SlurmdParameters=config_overrides
 GresTypes=gpu
 
-# everything is seen and done in seconds
+# everything is seen and done in seconds; a node that is gone within 15–20
 SchedulerParameters=batch_sched_delay=0,sched_interval=1,sched_min_interval=0,bf_interval=1,bf_max_job_test=100
 SlurmdTimeout=10
+MessageTimeout=5
 KillWait=5
 MinJobAge=600
 ReturnToService=2
@@ -172,17 +173,27 @@ def inhabitants(space: str) -> list[int]:
     return [int(pid) for pid in call("ip", "netns", "pids", space).stdout.split()]
 
 
+def empty(space: str) -> None:
+    """Kills what is in a network namespace, until nothing is."""
+
+    def gone() -> bool:
+        kill(inhabitants(space))
+        return not inhabitants(space)
+
+    wait(gone, f"processes of {space} do not end")
+
+
 def remove(number: int, folder: Path) -> None:
     """Ends a cluster's processes, its nodes' with all that runs there, and takes its network away."""
     kill(daemons(folder).values())
     for name in (*NODES, "switch"):
         space = f"{LINK}{number}-{name}"
         if Path("/run/netns", space).exists():
-            kill(inhabitants(space))
-            wait(lambda space=space: not inhabitants(space), f"processes of {space} do not end")
+            empty(space)
             call("ip", "netns", "delete", space)
     if number in clusters():
-        call("ip", "link", "delete", f"{LINK}{number}")
+        with suppress(RuntimeError):  # the kernel may have removed it by now, with its other end
+            call("ip", "link", "delete", f"{LINK}{number}")
 
 
 class Cluster:
@@ -202,6 +213,9 @@ class Cluster:
     @property
     def number(self) -> int | None:
         return next((number for number, (_, folder) in clusters().items() if folder == self.folder), None)
+
+    def _space(self, node: str) -> str:
+        return f"{LINK}{self.number}-{node}"
 
     def address(self, node: str) -> str:
         return f"10.213.{self.number}.{11 + NODES.index(node)}"
@@ -295,16 +309,15 @@ class Cluster:
         mounts = [f"mount --bind {self.folder}/{file} /etc/{file}" for file in ("hosts", "resolv.conf")]
         daemon = f"exec taskset -c {self.cores[name]} slurmd -N {name} -f {self.folder}/slurm.conf"
         script = " && ".join([f"hostname {name}", *mounts, daemon])
-        space = f"/run/netns/{LINK}{self.number}-{name}"
-        call("nsenter", f"--net={space}", "unshare", "--uts", "--mount", "sh", "-c", script)
+        call("nsenter", f"--net=/run/netns/{self._space(name)}", "unshare", "--uts", "--mount", "sh", "-c", script)
 
     def kill_node(self, name: str) -> None:
         """SIGKILL to everything that runs on a node, the daemon and every job's processes."""
-        kill(self.pids(name))
+        empty(self._space(name))
 
     def pids(self, node: str) -> list[int]:
         """Every process of a node, as this machine numbers them."""
-        return inhabitants(f"{LINK}{self.number}-{node}")
+        return inhabitants(self._space(node))
 
     def states(self) -> dict[str, str]:
         """Each node's state, as sinfo says it; none without a controller (sinfo would look for it for a minute)."""
