@@ -69,7 +69,7 @@ def infer(options: Infer) -> None:
         summary = {"source": source.name, "folder": str(folder), **look.summary()}
         output.close(summary)
     answers.give_file(options.json, folder / found.JSON_FILE)
-    _say(summary)
+    _say(summary, "frame" if source.is_video else "picture")
     if look.ended is not None:
         sys.exit(look.ended)
     if look.unread or source.problems:
@@ -189,9 +189,10 @@ def grouped(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
         yield group
 
 
-def _say(summary: dict) -> None:
+def _say(summary: dict, unit: str) -> None:
     left_out = f", {summary['left_out']} left out to keep up" if summary["left_out"] else ""
-    what = f"{summary['frames']} in {summary['seconds']:.1f} s, {summary['frames_per_s']:.1f}/s{left_out}"
+    units = unit if summary["frames"] == 1 else f"{unit}s"
+    what = f"{summary['frames']} {units} in {summary['seconds']:.1f} s, {summary['frames_per_s']:.1f}/s{left_out}"
     progress.say(f"{'ended early: ' if summary['interrupted'] else ''}{what}")
     for model in summary["models"]:
         latency = model["latency_ms"]

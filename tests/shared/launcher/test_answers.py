@@ -7,13 +7,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from isomer import answers, flags
-from launcher import options, process
+from isomer.errors import UserError
+from launcher import options, process, steps
 from launcher.engines import docker
 from launcher.process import Command
+from launcher.step import Step
 
 
 def inv(root, *words: str) -> subprocess.CompletedProcess:
@@ -52,7 +55,7 @@ def test_a_container_gets_no_terminal_which_would_mix_the_answer_with_the_rest(m
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with answers.alone(Path("-")):
-        assert "--no-TTY" in docker.command(docker.Step("onnx", ("check.py",)), "name").argv
+        assert "--no-TTY" in docker.command(Step("onnx", ("check.py",)), "name").argv
 
 
 def test_it_is_the_same_flag_everywhere():
@@ -60,3 +63,8 @@ def test_it_is_the_same_flag_everywhere():
     having = [cls for cls in classes if isinstance(cls, type) and "json" in cls.__dataclass_fields__]
     assert len(having) > 9
     assert {cls.__dataclass_fields__["json"] for cls in having} == {flags.Json.__dataclass_fields__["json"]}
+
+
+def test_a_job_s_log_is_no_place_for_an_answer(commands):
+    with answers.alone(answers.STDOUT), pytest.raises(UserError, match="--json FILE"):
+        steps.run(SimpleNamespace(NAME="slurm"), Step("onnx", ("check.py",)))
