@@ -86,7 +86,7 @@ def measure(folder: Path, model: str, video: Path, threshold: str) -> tuple[dict
         sys.exit("infer failed: see above")
     shutil.rmtree(Volume.from_environment().predictions / name)
     busy = after.children_user + after.children_system - before.children_user - before.children_system
-    return json.loads(report.read_text()), [value for value in held if value], busy
+    return json.loads(report.read_text())["summary"], [value for value in held if value], busy
 
 
 def _resident(pid: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from isomer import answers
 from isomer.errors import EXIT_INTERRUPTED, UserError
 from launcher import engines, project
 from launcher.step import Step, StepInterrupted
@@ -31,12 +30,9 @@ def run(engine: ModuleType, *steps: Step) -> None:
     """Run steps one after the other.
 
     Raises:
-        UserError: the answer that --json asks for could not be told from a job's log.
         StepFailed: a step failed; those after it are not started.
         StepInterrupted: a step was interrupted, here or at its own terminal.
     """
-    if answers.is_alone() and engine.NAME == "slurm":
-        raise UserError("--json: a job writes into its log; name a file that the nodes see, too: --json FILE")
     for step in steps:
         engines.check_device(engine, step.device)
         project.make_volume()

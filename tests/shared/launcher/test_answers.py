@@ -7,13 +7,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from isomer import answers, flags
-from isomer.errors import UserError
-from launcher import options, process, steps
+from launcher import options, process
 from launcher.engines import docker
 from launcher.process import Command
 from launcher.step import Step
@@ -63,8 +61,3 @@ def test_it_is_the_same_flag_everywhere():
     having = [cls for cls in classes if isinstance(cls, type) and "json" in cls.__dataclass_fields__]
     assert len(having) > 9
     assert {cls.__dataclass_fields__["json"] for cls in having} == {flags.Json.__dataclass_fields__["json"]}
-
-
-def test_a_job_s_log_is_no_place_for_an_answer(commands):
-    with answers.alone(answers.STDOUT), pytest.raises(UserError, match="--json FILE"):
-        steps.run(SimpleNamespace(NAME="slurm"), Step("onnx", ("check.py",)))
