@@ -58,9 +58,19 @@ def browser(tmp_path_factory) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def slurm(tmp_path_factory) -> Iterator[slurm_cluster.Cluster]:
     """A Slurm cluster of two nodes on this machine; tests that need one skip where none can be started."""
-    if lacking := slurm_cluster.missing():
+    yield from slurm_running(tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def slurm_with_accounts(tmp_path_factory) -> Iterator[slurm_cluster.Cluster]:
+    """One that knows accounts (`lab`), and refuses at once what no partition can ever run."""
+    yield from slurm_running(tmp_path_factory, accounts=True)
+
+
+def slurm_running(folders, accounts: bool = False) -> Iterator[slurm_cluster.Cluster]:
+    if lacking := slurm_cluster.missing(accounts):
         pytest.skip(lacking)
-    cluster = slurm_cluster.Cluster(tmp_path_factory.mktemp("slurm"), owner=os.getpid())
+    cluster = slurm_cluster.Cluster(folders.mktemp("slurm"), os.getpid(), accounts)
     cluster.start()
     yield cluster
     cluster.stop()

@@ -13,25 +13,36 @@ outlives `stop`, and a start first removes what a killed one left.
 from __future__ import annotations
 
 import argparse
-import fcntl
-import json
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-NODES = ("n1", "n2")
+import slurm_accounts
+from slurm_machine import (
+    NODES,
+    PATIENCE,
+    address,
+    alone,
+    call,
+    clusters,
+    connect,
+    daemons,
+    disconnect,
+    empty,
+    inhabitants,
+    kill,
+    path,
+    space,
+    wait,
+)
+
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged", "ip", "nsenter", "unshare", "taskset")
 PACKAGES = "slurm-wlm munge iproute2 util-linux"
-LINK = "isoslurm"  # the machine's end of a cluster's network, with its number; the alias says whose it is
-LOCK = Path("/run/lock/isomer-slurm.lock")
-PATIENCE = 30  # seconds until the nodes are there, or a state is seen
 
 # Processes are followed by their parents and held on a core by taskset: cgroups, which Slurm's own plugins
 # (proctrack/cgroup, task/affinity) want to own, are often someone else's on a developer's machine or in CI.
@@ -39,7 +50,7 @@ PATIENCE = 30  # seconds until the nodes are there, or a state is seen
 # config_overrides makes Slurm believe it. cred_expire is also what a requeued job waits before it starts again.
 CONFIGURATION = """\
 ClusterName=isomer
-SlurmctldHost={host}({network}.1)
+SlurmctldHost={host}({machine})
 SlurmctldPort={port}
 SlurmUser=root
 SlurmdUser=root
@@ -73,8 +84,8 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 
 NodeName=DEFAULT CPUs=10 RealMemory=8000 Gres=gpu:2 State=UNKNOWN
-NodeName=n1 NodeAddr={network}.11 Feature=left,cpu
-NodeName=n2 NodeAddr={network}.12 Feature=right,cpu
+NodeName=n1 NodeAddr={n1} Feature=left,cpu
+NodeName=n2 NodeAddr={n2} Feature=right,cpu
 
 # a node is one job's, as where training is done; in `many` jobs share it
 PartitionName=DEFAULT Nodes=n[1-2] OverSubscribe=EXCLUSIVE PriorityTier=1 DefMemPerCPU=100
@@ -87,11 +98,14 @@ PartitionName=many OverSubscribe=NO MaxTime=60
 GRES = "Name=gpu File=/dev/null\nName=gpu File=/dev/zero\n"
 
 
-def missing() -> str:
+def missing(accounts: bool = False) -> str:
     """What a cluster cannot be started without, as a sentence; empty when all of it is there."""
-    programs = [name for name in PROGRAMS if not shutil.which(name, path=path())]
+    programs, packages = PROGRAMS, PACKAGES
+    if accounts:
+        programs, packages = (*programs, *slurm_accounts.PROGRAMS), f"{packages} {slurm_accounts.PACKAGES}"
+    programs = [name for name in programs if not shutil.which(name, path=path())]
     if programs:
-        return f"{', '.join(programs)} not found: apt-get install {PACKAGES}"
+        return f"{', '.join(programs)} not found: apt-get install {packages}"
     if os.geteuid() != 0:
         return "a test cluster needs root (network namespaces, host names)"
     if subprocess.run(["unshare", "--net", "--uts", "--mount", "true"], capture_output=True).returncode:
@@ -99,109 +113,22 @@ def missing() -> str:
     return ""
 
 
-def path() -> str:
-    """Daemons are in sbin, which not every user's PATH names."""
-    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-
-
-def call(*argv: str | Path, **options) -> subprocess.CompletedProcess[str]:
-    """A command of the machine; RuntimeError with what it said when it fails."""
-    options = {"env": os.environ | {"PATH": path()}, "stdin": subprocess.DEVNULL} | options
-    done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, **options)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(map(str, argv))}: {(done.stderr or done.stdout).strip()}")
-    return done
-
-
-def wait(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> object:
-    """The first true value of the condition; RuntimeError that names what never came."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > end:
-            raise RuntimeError(f"after {seconds:g} s: {what}")
-        time.sleep(0.1)
-    return value
-
-
-def daemons(folder: Path) -> dict[str, int]:
-    """The processes of munged and slurmctld that serve this folder, by name."""
-    found = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            argv = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        name = Path(argv[0]).name
-        if name in ("munged", "slurmctld") and any(f"{folder}/" in part for part in argv[1:]):
-            found[name] = int(entry.name)
-    return found
-
-
-def kill(pids: Collection[int]) -> None:
-    """At once, as when the power fails: all are stopped before one dies, so that none can tell of another's end."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):
-        for pid in pids:
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                continue
-
-
-@contextmanager
-def alone() -> Iterator[None]:
-    """One start or stop at a time on this machine."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def clusters() -> dict[int, tuple[int, Path]]:
-    """The clusters of this machine by number: whose they are (a process; 0: until stopped) and their folder."""
-    links = json.loads(call("ip", "-json", "link", "show").stdout)
-    found = {}
-    for link in links:
-        number = link["ifname"].removeprefix(LINK)
-        if number.isdigit() and link["ifname"] != number:
-            owner, _, folder = link.get("ifalias", "0 /nowhere").partition(" ")
-            found[int(number)] = (int(owner), Path(folder))
-    return found
-
-
-def inhabitants(space: str) -> list[int]:
-    """The processes in a network namespace, as this machine numbers them."""
-    return [int(pid) for pid in call("ip", "netns", "pids", space).stdout.split()]
-
-
-def empty(space: str) -> None:
-    """Kills what is in a network namespace, until nothing is."""
-
-    def gone() -> bool:
-        kill(inhabitants(space))
-        return not inhabitants(space)
-
-    wait(gone, f"processes of {space} do not end")
-
-
 def remove(number: int, folder: Path) -> None:
     """Ends a cluster's processes, its nodes' with all that runs there, and takes its network away."""
     kill(daemons(folder).values())
-    for name in (*NODES, "switch"):
-        space = f"{LINK}{number}-{name}"
-        if Path("/run/netns", space).exists():
-            empty(space)
-            call("ip", "netns", "delete", space)
-    if number in clusters():
-        with suppress(RuntimeError):  # the kernel may have removed it by now, with its other end
-            call("ip", "link", "delete", f"{LINK}{number}")
+    disconnect(number)
 
 
 class Cluster:
     """A cluster in a folder. `env` is what a command of Slurm needs to find it."""
 
-    def __init__(self, folder: Path, owner: int = 0):
-        """owner: a process; once it is gone, the next start of any cluster removes this one. 0: it stays."""
+    def __init__(self, folder: Path, owner: int = 0, accounts: bool = False):
+        """owner: a process; once it is gone, the next start of any cluster removes this one. 0: it stays.
+
+        accounts: a job's account must exist (slurm_accounts.ACCOUNT does), and what can never run is refused at once.
+        """
         self.folder = folder.resolve()
+        self.accounts = accounts
         self.owner = owner
         cores = sorted(os.sched_getaffinity(0))
         self.cores = {name: cores[place % len(cores)] for place, name in enumerate(NODES)}
@@ -214,11 +141,8 @@ class Cluster:
     def number(self) -> int | None:
         return next((number for number, (_, folder) in clusters().items() if folder == self.folder), None)
 
-    def _space(self, node: str) -> str:
-        return f"{LINK}{self.number}-{node}"
-
     def address(self, node: str) -> str:
-        return f"10.213.{self.number}.{11 + NODES.index(node)}"
+        return address(self.number, node)
 
     def start(self) -> None:
         """Until both nodes take jobs; nothing to do where it runs already."""
@@ -227,12 +151,14 @@ class Cluster:
                 return
             self._remove_leftovers()
             self.folder.mkdir(parents=True, exist_ok=True)
-            for old in ("state", *(f"spool-{name}" for name in NODES)):
+            for old in ("state", "database", *(f"spool-{name}" for name in NODES)):
                 shutil.rmtree(self.folder / old, ignore_errors=True)
             number = next(number for number in range(250) if number not in clusters())
-            self._make_network(number)
+            connect(number, self.owner, self.folder)
             self._configure(number)
-        self._start_munge()
+            self._start_munge()
+        if self.accounts:
+            slurm_accounts.start(self.folder)
         self.start_controller()
         for name in NODES:
             self.start_node(name)
@@ -250,35 +176,16 @@ class Cluster:
             if folder == self.folder or abandoned or not daemons(folder):
                 remove(number, folder)
 
-    def _make_network(self, number: int) -> None:
-        """A switch in a namespace of its own, where Docker's packet filter is not asked, and its cables."""
-        switch = f"{LINK}{number}-switch"
-        call("ip", "link", "add", f"{LINK}{number}", "type", "veth", "peer", "name", "machine")
-        call("ip", "link", "set", f"{LINK}{number}", "alias", f"{self.owner} {self.folder}")
-        call("ip", "netns", "add", switch)
-        call("ip", "-n", switch, "link", "add", "bridge", "type", "bridge")
-        call("ip", "-n", switch, "link", "set", "bridge", "up")
-        call("ip", "link", "set", "machine", "netns", switch)
-        call("ip", "-n", switch, "link", "set", "machine", "master", "bridge", "up")
-        call("ip", "address", "add", f"10.213.{number}.1/24", "dev", f"{LINK}{number}")
-        call("ip", "link", "set", f"{LINK}{number}", "up")
-        for name in NODES:
-            space = f"{LINK}{number}-{name}"
-            call("ip", "netns", "add", space)
-            call("ip", "-n", space, "link", "set", "lo", "up")
-            call("ip", "-n", switch, "link", "add", name, "type", "veth", "peer", "name", "eth0", "netns", space)
-            call("ip", "-n", switch, "link", "set", name, "master", "bridge", "up")
-            call("ip", "-n", space, "address", "add", f"{self.address(name)}/24", "dev", "eth0")
-            call("ip", "-n", space, "link", "set", "eth0", "up")
-            call("ip", "-n", space, "route", "add", "default", "via", f"10.213.{number}.1")
-
     def _configure(self, number: int) -> None:
         host = socket.gethostname().partition(".")[0]
-        network = f"10.213.{number}"
-        text = CONFIGURATION.format(host=host, network=network, port=16800 + number, folder=self.folder)
+        nodes = {name: address(number, name) for name in NODES}
+        machine = address(number)
+        text = CONFIGURATION.format(host=host, machine=machine, port=16800 + number, folder=self.folder, **nodes)
+        if self.accounts:
+            text += slurm_accounts.configure(self.folder, host, machine, 16500 + number)
         (self.folder / "slurm.conf").write_text(text)
         (self.folder / "gres.conf").write_text(GRES)
-        names = {"localhost": "127.0.0.1", host: f"{network}.1"} | {name: self.address(name) for name in NODES}
+        names = {"localhost": "127.0.0.1", host: machine} | nodes
         (self.folder / "hosts").write_text("".join(f"{address} {name}\n" for name, address in names.items()))
         (self.folder / "resolv.conf").write_text("")  # who asks for another name has the answer at once: none
         key = self.folder / "munge.key"
@@ -309,15 +216,17 @@ class Cluster:
         mounts = [f"mount --bind {self.folder}/{file} /etc/{file}" for file in ("hosts", "resolv.conf")]
         daemon = f"exec taskset -c {self.cores[name]} slurmd -N {name} -f {self.folder}/slurm.conf"
         script = " && ".join([f"hostname {name}", *mounts, daemon])
-        call("nsenter", f"--net=/run/netns/{self._space(name)}", "unshare", "--uts", "--mount", "sh", "-c", script)
+        call(
+            "nsenter", f"--net=/run/netns/{space(self.number, name)}", "unshare", "--uts", "--mount", "sh", "-c", script
+        )
 
     def kill_node(self, name: str) -> None:
         """SIGKILL to everything that runs on a node, the daemon and every job's processes."""
-        empty(self._space(name))
+        empty(space(self.number, name))
 
     def pids(self, node: str) -> list[int]:
         """Every process of a node, as this machine numbers them."""
-        return inhabitants(self._space(node))
+        return inhabitants(space(self.number, node))
 
     def states(self) -> dict[str, str]:
         """Each node's state, as sinfo says it; none without a controller (sinfo would look for it for a minute)."""
@@ -350,10 +259,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="A Slurm cluster of two nodes, n1 and n2, on this machine.")
     parser.add_argument("verb", choices=("start", "stop", "env"))
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--accounts", action="store_true", help="with accounting: `lab` is an account")
     options = parser.parse_args()
-    if lacking := missing():
+    if lacking := missing(options.accounts):
         sys.exit(lacking)
-    cluster = Cluster(options.folder)
+    cluster = Cluster(options.folder, accounts=options.accounts)
     if options.verb == "start":
         cluster.start()
     elif options.verb == "stop":

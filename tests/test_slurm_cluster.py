@@ -85,6 +85,22 @@ def test_a_restarted_controller_knows_its_jobs(slurm):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--account=nosuch", "Invalid account or account/partition combination specified"),
+        ("--qos=nosuch", "Invalid qos specification"),
+        ("--nodes=3", "Node count specification invalid"),
+        ("--partition=short --time=10", "Requested time limit is invalid"),
+    ],
+)
+def test_a_strict_site_refuses_when_a_job_is_submitted(slurm_with_accounts, options, words):
+    refused = slurm_with_accounts.run(["sbatch", *options.split(), "--wrap", "true"])
+    assert refused.returncode and words in refused.stderr
+    assert slurm_with_accounts.run(["srun", "--account=lab", "true"]).returncode == 0
+
+
+@pytest.mark.slow
 def test_a_node_that_dies_is_seen_and_its_job_starts_again(slurm):
     job = run(slurm, "srun sleep 100")
     slurm.kill_node("n2")
