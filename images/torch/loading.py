@@ -12,6 +12,8 @@ from torch.utils.data import DataLoader, Sampler
 
 from isomer.training import Plan
 
+GRACE_SECONDS = 10  # that a loader outlives SIGTERM: what PATIENCE_SECONDS leaves its parent, and a little
+
 
 class Loading(lightning.LightningDataModule):
     """The batches that are still to come, in one Lightning epoch that is the whole run.
@@ -58,6 +60,8 @@ class Positions(Sampler):
 
 
 def _leave_signals_to_the_parent(_: int) -> None:
-    """Ctrl-C reaches the whole process group; a loader that dies of it would take the last step with it."""
+    """Signals reach all processes: Ctrl-C the terminal's group, SIGTERM those of a Slurm job. A loader that dies of it
+    would take the last step with it; the parent ends its loaders when that is saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    # SIGALRM ends it, if nobody else has by then
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
