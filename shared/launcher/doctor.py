@@ -48,12 +48,12 @@ def _engine(flags: Doctor) -> tuple[str, dict[str, str]]:
     """The engine that a verb would use, and the facts; one that was asked for and cannot be used has none."""
     try:
         engine = engines.choose(flags)
+        return engine.NAME, dict(facts(engine))
     except UserError as error:
         name = flags.engine or os.environ["ISOMER_ENGINE"]
         if name not in engines.NAMES:
             raise
         return name, {"engine": str(error)}
-    return engine.NAME, dict(facts(engine))
 
 
 def facts(engine: ModuleType) -> list[tuple[str, str]]:

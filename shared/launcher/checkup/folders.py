@@ -23,7 +23,7 @@ FREE_GB = 2.0  # a run's checkpoints and what is exported of it
 
 def find_disk(world: World) -> Iterator[Finding]:
     """Less room than what must be made yet takes."""
-    if not world.is_usable:
+    if world.engine not in NEEDED_GB or not world.is_usable:
         return
     missing = [name for name in project.images() if not world.module.is_ready(name)]
     there, needed = free(world.module.place()), NEEDED_GB[world.engine]

@@ -16,6 +16,7 @@ from launcher.engines import docker, venv
 
 NVIDIA_VENDOR, DISPLAY_CLASSES = "0x10de", ("0x0300", "0x0302")  # of /sys/bus/pci: VGA and 3D controllers
 RUNTIME = "nvidia"
+SLURM = "slurm"
 DRIVERS = {11: 450, 12: 525, 13: 580}  # by CUDA's major version
 CAPABILITIES = {11: 3.5, 12: 6.0, 13: 7.5}
 INSTALL_DRIVER = "sudo apt-get install nvidia-driver    # Ubuntu: sudo ubuntu-drivers install; then restart"
@@ -38,6 +39,8 @@ def find_driver(world: World) -> Iterator[Finding]:
     """A card without a driver that answers; or no card at all."""
     present = _has_card(world)
     program = world.which("nvidia-smi")
+    if not present and program is None and world.engine == SLURM:
+        return  # jobs compute elsewhere
     if not present and program is None:
         yield Finding(
             "gpu-none", NOTE, "no NVIDIA card: training and export on the CPU", "./inv pipeline    # as it is"

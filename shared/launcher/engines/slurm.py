@@ -38,7 +38,7 @@ def use(flags: Flags) -> None:
 
 def settings() -> site.Site:
     if not _settings:
-        use(Flags())
+        _settings.append(site.read(site.place(), Flags()))
     return _settings[0]
 
 

@@ -14,6 +14,7 @@ from isomer.errors import UserError, known
 from launcher import project
 from launcher.options import Site as Flags
 
+NAME = "slurm.toml"
 VARIABLE = "ISOMER_SLURM"  # names another file
 TEMPLATE = Path(__file__).with_name("site.toml")
 RUNTIMES = ("venv", "pyxis", "apptainer")
@@ -70,21 +71,30 @@ class Site:
 def place() -> Path:
     """The file that holds the settings."""
     given = os.environ.get(VARIABLE)
-    return Path(given).expanduser().resolve() if given else project.ROOT / "slurm.toml"
+    return Path(given).expanduser().resolve() if given else project.ROOT / NAME
 
 
 def load(flags: Flags) -> Site:
     """The settings of the file, overridden by the flags that were given; the file is made where there is none.
 
     Raises:
-        UserError: the file cannot be read, or a setting is unknown or of the wrong kind; the line is named.
+        UserError: as `read`.
     """
     source = place()
     if not source.exists():
         files.write_text(source, TEMPLATE.read_text())
         print(f"{source} is new: all settings of this cluster can be written there, each is a flag, too", flush=True)
+    return read(source, flags)
+
+
+def read(source: Path, flags: Flags) -> Site:
+    """The settings of a file, which need not be there, overridden by the flags that were given.
+
+    Raises:
+        UserError: the file cannot be read, or a setting is unknown or of the wrong kind; the line is named.
+    """
     try:
-        found = tomllib.loads(source.read_text())
+        found = tomllib.loads(source.read_text()) if source.exists() else {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UserError(f"{source}: {error}") from None
     names = {item.name.replace("_", "-"): item for item in fields(Site) if item.name not in ("source", "typed")}

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from launcher import checkup, doctor, project
-from launcher.checkup import ERROR, NOTE, WARNING, World, containers, environments, folders, gpus, machine
+from launcher import archives, checkup, doctor, project
+from launcher.checkup import ERROR, NOTE, WARNING, World, containers, environments, folders, gpus, machine, slurm
 from launcher.engines import docker, venv
 
 INFO = {
@@ -374,6 +374,95 @@ def test_locks(made, monkeypatch, tmp_path):
     (found,) = environments.find_locks(made.world)
     assert (found.code, found.cure) == ("lock-out-of-date", "./inv lock")
     assert "asks for a-b 2; its lock has 1" in found.sentence
+
+
+@pytest.fixture
+def front_node(made):
+    """A cluster's front node, with settings and a shared disk."""
+    made.engine = "slurm"
+    for name in ("sbatch", "squeue", "scancel"):
+        made.program(name, "exit 0")
+    made.program("scontrol", "echo 'Slurmctld(primary) at c1 is UP'")
+    made.program("sinfo", "echo cpu; echo gpu")
+    made.program("srun", "echo --container-image=PATH")
+    made.write("proc/mounts", "server:/ / nfs4 rw 0 0\n")
+    made.env["ISOMER_SLURM"] = str(made.folder / "slurm.toml")
+    made.write("slurm.toml", 'partition = "gpu"\n')
+    return made
+
+
+def slurm_codes(world: World) -> dict[str, str]:
+    checks = (slurm.find_commands, slurm.find_settings, slurm.find_what_is_not_shared, slurm.find_runtime)
+    return {code: level for check in checks for code, level in codes(check, world).items()}
+
+
+@pytest.fixture
+def all_made(monkeypatch):
+    monkeypatch.setattr(venv, "is_ready", lambda *_: True)
+
+
+def test_a_cluster_without_faults(front_node, all_made):
+    assert slurm_codes(front_node.world) == {}
+
+
+def test_nobody_means_a_cluster(made):
+    assert slurm_codes(made.world) == {}
+
+
+def test_no_slurm(front_node, all_made):
+    front_node.without("sbatch")
+    assert slurm_codes(front_node.world) == {"slurm-missing": ERROR}
+    front_node.engine = "venv"
+    assert slurm_codes(front_node.world) == {"slurm-missing": WARNING}, "slurm.toml says that one is meant"
+
+
+def test_a_controller_that_is_silent(front_node, all_made):
+    front_node.program("scontrol", "echo 'Slurmctld(primary) at c1 is DOWN'")
+    (found,) = slurm.find_commands(front_node.world)
+    assert (found.code, found.level) == ("slurm-controller-silent", ERROR)
+    assert "at c1 is DOWN" in found.sentence
+
+
+def test_settings_of_a_cluster(front_node, all_made):
+    front_node.write("slurm.toml", 'partition = "gpus"\n')
+    (found,) = slurm.find_settings(front_node.world)
+    assert found.code == "slurm-partition-unknown" and "slurm.toml line 1" in found.sentence
+    assert "did you mean 'gpu'?" in found.sentence
+    front_node.write("slurm.toml", "partion = 3\n")
+    (found,) = slurm.find_settings(front_node.world)
+    assert (found.code, found.level) == ("slurm-settings-wrong", ERROR) and "'partition'?" in found.sentence
+    (front_node.folder / "slurm.toml").unlink()
+    assert slurm_codes(front_node.world) == {"slurm-no-settings": NOTE}
+    assert not (front_node.folder / "slurm.toml").exists(), "a check makes nothing"
+
+
+def test_folders_that_nodes_do_not_see(front_node, all_made):
+    front_node.write("proc/mounts", "disk / xfs rw 0 0\n")
+    local = {"slurm-volume-local": WARNING, "slurm-repository-local": WARNING}
+    assert slurm_codes(front_node.world) == local
+    front_node.write("slurm.toml", f'shared = ["{front_node.folder}"]\n')
+    assert slurm_codes(front_node.world) == {"slurm-repository-not-shared": ERROR}
+    front_node.write("slurm.toml", f'shared = ["{project.ROOT}"]\n')
+    assert slurm_codes(front_node.world) == {"slurm-volume-not-shared": ERROR}
+
+
+def test_a_container_runtime_that_lacks_something(front_node):
+    front_node.write("slurm.toml", 'runtime = "pyxis"\n')
+    assert slurm_codes(front_node.world) == {"slurm-no-archives": ERROR}
+    front_node.write("slurm.toml", f'runtime = "pyxis"\narchives = "{front_node.folder}"\n')
+    missing = {f"slurm-archive-missing-{image}": WARNING for image in project.images()}
+    assert slurm_codes(front_node.world) == missing
+    front_node.program("srun", "echo --cpus-per-task=N")
+    assert slurm_codes(front_node.world) == missing | {"slurm-runtime-missing": ERROR}
+    for image in project.images():
+        front_node.write(archives.name(image, archives.SQUASH), "")
+    assert slurm_codes(front_node.world) == {"slurm-runtime-missing": ERROR}
+
+
+def test_no_room_for_the_environments_of_a_cluster(front_node, monkeypatch):
+    monkeypatch.setattr(venv, "is_ready", lambda *_: False)
+    monkeypatch.setattr(folders, "free", lambda _: 1.0)
+    assert slurm_codes(front_node.world) == {"disk-low": WARNING}
 
 
 def test_what_gives_no_answer_is_named(made, monkeypatch):
