@@ -71,6 +71,8 @@ def slurm_running(folders, accounts: bool = False) -> Iterator[slurm_cluster.Clu
     if lacking := slurm_cluster.missing(accounts):
         pytest.skip(lacking)
     cluster = slurm_cluster.Cluster(folders.mktemp("slurm"), os.getpid(), accounts)
-    cluster.start()
-    yield cluster
-    cluster.stop()
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()

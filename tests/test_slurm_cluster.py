@@ -131,3 +131,17 @@ def test_a_second_cluster_beside_it_leaves_nothing(slurm, tmp_path):
     assert daemons(folder) == {} and other.number is None
     assert not list(Path("/run/netns").glob(f"isoslurm{space}-*"))
     assert set(slurm.states()) == {"n1", "n2"}
+
+
+def test_what_a_killed_session_left_is_removed_by_the_next_start(slurm, tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left = Cluster(tmp_path / "left", owner=gone.pid)
+    left.start()
+    following = Cluster(tmp_path / "following", owner=os.getpid())
+    following.start()
+    try:
+        assert left.number is None and daemons(left.folder) == {}
+        assert set(following.states()) == set(slurm.states()) == {"n1", "n2"}
+    finally:
+        following.stop()
