@@ -104,3 +104,11 @@ def test_the_choice_that_was_probably_meant(word, choices, meant):
 def test_a_word_after_json_that_may_be_its_file(root):
     done = inv(root, "data-check", "--json", "pets")
     assert done.returncode == 2 and "'pets' after --json may be its file or not: write --json last" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("verb", "usage"),
+    [("infer", "infer --model MODEL --source SOURCE ["), ("convert", "convert PATH --name NAME ["), ("runs", "runs [")],
+)
+def test_help_begins_with_what_must_be_given(root, verb, usage):
+    assert inv(root, verb, "--help").stdout.startswith(f"Usage: ./inv {usage}")
