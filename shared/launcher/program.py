@@ -54,13 +54,9 @@ class Inv(Program):
     def print_task_help(self, name: str) -> None:
         made = self.collection[name]
         items = made.body.flag_items
-        words = "".join(
-            f" {item.name.upper()}"
-            if item.metadata["positional"]
-            else f" {flags.option(item.name)} {item.name.upper()}"
-            for item in items
-            if item.metadata["positional"] or flags.is_required(item)
-        )
+        needed = [item for item in items if item.metadata["positional"] or flags.is_required(item)]
+        options = ["" if item.metadata["positional"] else f" {flags.option(item.name)}" for item in needed]
+        words = "".join(f"{option} {item.name.upper()}" for option, item in zip(options, needed, strict=True))
         print(f"Usage: ./inv {name}{words} [--flag VALUE …]\n\n  {made.__doc__}\n")
         groups: dict[str, list[tuple[str, str]]] = {}
         heading = "flags"
