@@ -10,9 +10,10 @@ from cluster import Place
 from data import TrainingPictures
 from torch.utils.data import DataLoader, Sampler
 
+from isomer.interruption import patience
 from isomer.training import Plan
 
-GRACE_SECONDS = 10  # that a loader outlives SIGTERM: what PATIENCE_SECONDS leaves its parent, and a little
+GRACE_SECONDS = 2  # that a loader outlives its parent's patience after SIGTERM
 
 
 class Loading(lightning.LightningDataModule):
@@ -64,4 +65,4 @@ def _leave_signals_to_the_parent(_: int) -> None:
     would take the last step with it; the parent ends its loaders when that is saved."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # SIGALRM ends it, if nobody else has by then
-    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(GRACE_SECONDS))
+    signal.signal(signal.SIGTERM, lambda *_: signal.alarm(int(patience()) + GRACE_SECONDS))

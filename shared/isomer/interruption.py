@@ -1,7 +1,7 @@
 """Ctrl-C and SIGTERM during training: they wait for the end of a step, so that it can be saved.
 
-A step that takes too long is given up: who sent the signal kills after ten seconds, and the last checkpoint is a minute
-old at most. After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as
+A step that takes too long is given up: who sent the signal kills after ten seconds (Slurm after thirty, its KillWait), and
+the last checkpoint is a minute old at most. After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as
 asked: exit code 0. A run that is not at its end says so in run.json. Ctrl-C is a person's, and ends as shells count it.
 """
 
@@ -20,6 +20,12 @@ from isomer.progress import say
 
 EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 0}
 PATIENCE_SECONDS = 8.0  # of the ten that a signal leaves
+SLURM_PATIENCE_SECONDS = 25.0  # of thirty
+
+
+def patience() -> float:
+    """Seconds that a step may still take after a signal."""
+    return SLURM_PATIENCE_SECONDS if "SLURM_JOB_ID" in os.environ else PATIENCE_SECONDS
 
 
 class Interruption:
@@ -78,10 +84,10 @@ class Interruption:
         if self._at_once:
             self.leave()
         say("stopping after this step; once more stops at once")
-        self._patience = threading.Timer(PATIENCE_SECONDS, self._give_up)
+        self._patience = threading.Timer(patience(), self._give_up)
         self._patience.daemon = True
         self._patience.start()
 
     def _give_up(self) -> None:
-        say(f"the step is given up after {PATIENCE_SECONDS:g} s: the same command goes on from the last checkpoint")
+        say(f"the step is given up after {patience():g} s: the same command goes on from the last checkpoint")
         os._exit(self.exit_code or 0)

@@ -6,11 +6,12 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from isomer.errors import UserError
+from isomer.errors import ProcessLost, UserError
 from isomer.run import RunFolder
 from isomer.session import Session, state
 
@@ -80,3 +81,25 @@ def test_killed(run, root: Path):
     half_written.touch()
     with Session(run, 100):
         assert not half_written.exists()
+
+
+def test_a_job_waits_for_the_end_of_the_one_before(run, monkeypatch):
+    """Started again, it may be there before the last process of its first time, on another node, is gone."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAINING, run.path], stdout=subprocess.PIPE, start_new_session=True
+    )
+    assert process.stdout.readline() == b"ready\n"
+    end = threading.Timer(1.0, lambda: os.killpg(process.pid, signal.SIGKILL))
+    with pytest.raises(UserError, match="is being trained by another process"), Session(run, 100):
+        pass  # who typed the command is told at once
+    monkeypatch.setenv("SLURM_JOB_ID", "12")
+    end.start()
+    with Session(run, 100):
+        assert state(run) == "running"
+    process.communicate()
+
+
+def test_a_run_whose_other_process_is_gone_is_interrupted(run):
+    with pytest.raises(ProcessLost), Session(run, 100):
+        raise ProcessLost("the connection is lost")
+    assert (state(run), run.record()["problem"]) == ("interrupted", "the connection is lost")
