@@ -203,7 +203,8 @@ def _table(found: Sweep, came: list[Outcome]) -> None:
     ]
     right = (*swept, "steps", *measured, "time")
     title = f"{found.name}, by {found.metric} of the val split"
-    tables.show(("run", *swept, "steps", *measured, "time", "state"), rows, right=right, title=title)
+    headings = ("run", *swept, "steps", *measured, "time", "state")
+    tables.show(headings, rows, right=right, title=title, optional=("steps", "time"))
     for one in came:
         if one.problem:
             say(f"{one.run} {one.state}: {one.problem}")
