@@ -63,18 +63,20 @@ def find_what_is_not_shared(world: World) -> Iterator[Finding]:
     settings = _settings(world)
     if settings is None:
         return
-    shared = [Path(word) for word in settings.shared]
-    places = {
-        "volume": ("the data volume", world.data, "export ISOMER_DATA=FOLDER-THAT-ALL-NODES-SEE"),
-        "repository": ("the repository", world.root, "git clone . FOLDER-THAT-ALL-NODES-SEE"),
-    }
-    for word, (what, path, cure) in places.items():
-        if shared and not any(path.is_relative_to(folder) for folder in shared):
-            sentence = f"{what} {path} lies below none of what all nodes see ({settings.where('shared')})"
-            yield world.failure(f"slurm-{word}-not-shared", sentence, cure, engine.NAME)
-        elif not shared and (kind := folders.file_system(world, folders.nearest(path))) in LOCAL:
-            sentence = f"{what} {path} is on a disk of this machine ({kind}); nodes see it only where it is shared"
-            yield Finding(f"slurm-{word}-local", WARNING, sentence, cure)
+    yield from _not_shared(world, settings, "the data volume", world.data, "export ISOMER_DATA=FOLDER-THAT-ALL-SEE")
+    yield from _not_shared(world, settings, "the repository", world.root, "git clone . FOLDER-THAT-ALL-SEE")
+
+
+def _not_shared(world: World, settings: site.Site, what: str, path: Path, cure: str) -> Iterator[Finding]:
+    kind = folders.file_system(world, folders.nearest(path))
+    if settings.shared and not any(path.is_relative_to(folder) for folder in settings.shared):
+        sentence = f"{what} {path} lies below none of what all nodes see ({settings.where('shared')})"
+        yield world.failure("slurm-not-shared", sentence, cure, engine.NAME)
+    elif not settings.shared and kind in LOCAL:
+        sentence = (
+            f"{what} {path} is on a disk of this machine ({kind}); nodes see it only where it is exported to them"
+        )
+        yield Finding("slurm-disk-local", WARNING, sentence, cure)
 
 
 def find_runtime(world: World) -> Iterator[Finding]:

@@ -438,12 +438,15 @@ def test_settings_of_a_cluster(front_node, all_made):
 
 def test_folders_that_nodes_do_not_see(front_node, all_made):
     front_node.write("proc/mounts", "disk / xfs rw 0 0\n")
-    local = {"slurm-volume-local": WARNING, "slurm-repository-local": WARNING}
-    assert slurm_codes(front_node.world) == local
+    found = list(slurm.find_what_is_not_shared(front_node.world))
+    assert [(item.code, item.level) for item in found] == [("slurm-disk-local", WARNING)] * 2
+    assert "the data volume" in found[0].sentence and "the repository" in found[1].sentence
     front_node.write("slurm.toml", f'shared = ["{front_node.folder}"]\n')
-    assert slurm_codes(front_node.world) == {"slurm-repository-not-shared": ERROR}
+    (found,) = slurm.find_what_is_not_shared(front_node.world)
+    assert (found.code, found.level) == ("slurm-not-shared", ERROR) and "the repository" in found.sentence
     front_node.write("slurm.toml", f'shared = ["{project.ROOT}"]\n')
-    assert slurm_codes(front_node.world) == {"slurm-volume-not-shared": ERROR}
+    (found,) = slurm.find_what_is_not_shared(front_node.world)
+    assert "the data volume" in found.sentence and "ISOMER_DATA" in found.cure
 
 
 def test_a_container_runtime_that_lacks_something(front_node):
