@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 import subprocess
 import sys
 import time
@@ -24,7 +25,7 @@ from launcher import locking
 lock, log = Path(sys.argv[1]), Path(sys.argv[2])
 with locking.only_one(lock, "works"):
     with log.open("a") as stream: stream.write("in\\n")
-    time.sleep(0.05)
+    time.sleep(0.3)
     with log.open("a") as stream: stream.write("out\\n")
 """
 PREPARE = """
@@ -61,9 +62,18 @@ def test_of_many_processes_one_is_inside_at_a_time(lock, tmp_path):
     assert list(lock.parent.iterdir()) == [], "nothing is left"
 
 
+def test_of_processes_on_two_nodes_one_is_inside_at_a_time(lock, slurm, tmp_path):
+    log = tmp_path / "log"
+    start_all = ["srun", "--nodes=2", "--ntasks-per-node=3", f"--export=ALL,PYTHONPATH={project.ROOT / 'shared'}"]
+    done = slurm.run([*start_all, sys.executable, "-c", WORK, str(lock), str(log)])
+    assert done.returncode == 0, done.stderr
+    assert log.read_text().split() == ["in", "out"] * 6
+    assert re.search(r"waiting for another launcher that works \(n[12]\)", done.stdout)
+
+
 def test_a_killed_one_of_this_machine_is_followed_at_once(lock, capsys):
     killed = start(
-        "import time\n" + WORK.replace("time.sleep(0.05)", "time.sleep(60)"), lock, lock.parent.parent / "log"
+        "import time\n" + WORK.replace("time.sleep(0.3)", "time.sleep(60)"), lock, lock.parent.parent / "log"
     )
     while not lock.exists():
         time.sleep(0.02)
