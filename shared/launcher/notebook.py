@@ -43,11 +43,11 @@ def run(given: Parsed) -> None:
 def serve(engine: ModuleType, image: str, page: Path, port: int) -> None:
     """Serve a page that is laid out, until Ctrl-C."""
     with asked.answering(engine.NAME, folder()) as place:
-        argv = (*_command("serve", image, page), f"--ip={engine.LISTEN}", f"--port={port}")
+        argv = (*_command("serve", image, page), f"--ip={_own(engine).LISTEN}", f"--port={port}")
         print(f"opens http://localhost:{port}/lab with the token that Jupyter shows; Ctrl-C ends it", flush=True)
         try:
             env = {asking.VARIABLE: place}
-            steps.run(engine, Step(image, argv, env, program="python3", network=True, port=port))
+            steps.run(_own(engine), Step(image, argv, env, program="python3", network=True, port=port))
         except KeyboardInterrupt:
             print("\nended")
 
@@ -59,7 +59,13 @@ def execute(engine: ModuleType, image: str, page: Path) -> None:
         StepFailed: a cell failed; those after it are not executed.
     """
     with asked.answering(engine.NAME, folder()) as place:
-        steps.run(engine, Step(image, _command("execute", image, page), {asking.VARIABLE: place}, program="python3"))
+        env = {asking.VARIABLE: place}
+        steps.run(_own(engine), Step(image, _command("execute", image, page), env, program="python3"))
+
+
+def _own(engine: ModuleType) -> ModuleType:
+    """What runs the notebook itself: on a cluster its verbs are jobs, and it is on the machine that they come from."""
+    return venv if engine.NAME == "slurm" else engine
 
 
 def _command(what: str, image: str, page: Path) -> tuple[str | Path, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import contextmanager
 from pathlib import Path
 
 import guides
@@ -12,9 +13,10 @@ from invoke import Exit, MockContext
 
 import tasks
 from isomer.files import sha256_of_file
-from launcher import docs, notebook, project
+from launcher import asked, docs, notebook, project
 from launcher.engines import venv
 from launcher.exporting import TOOLS
+from launcher.slurm import queue
 
 
 def call(guide: str, **words):
@@ -69,6 +71,24 @@ def test_executing_needs_no_network_and_no_port(commands, environment, docker_en
     call("torch", execute=True, engine="docker")
     argv = commands[0].argv
     assert "--publish" not in argv and "torch" in argv and argv[-2:] == ("torch", "images/torch/README.md")
+
+
+@pytest.mark.parametrize("words", [{}, {"execute": True}], ids=["served", "executed"])
+def test_on_a_cluster_it_is_no_job_but_its_verbs_are(
+    commands, environment, venv_engine, port, data, monkeypatch, words
+):
+    asked_with = []
+
+    @contextmanager
+    def answering(name, folder):
+        asked_with.append(name)
+        yield folder / "socket"
+
+    monkeypatch.setattr(queue, "missing", lambda: None)
+    monkeypatch.setattr(asked, "answering", answering)
+    call("torch", engine="slurm", port=str(port), **words)
+    assert [command.argv[:3] for command in commands] == [("python3", "-m", "isomer.notebooks")]
+    assert asked_with == ["slurm"]
 
 
 def test_what_lies_where_the_cells_run(data):
