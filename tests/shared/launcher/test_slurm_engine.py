@@ -370,6 +370,11 @@ def test_without_slurm_it_says_what_is_missing(monkeypatch, tmp_path):
     assert "there is no sbatch on this machine" in engine.unavailable()
 
 
+def test_an_answer_goes_to_a_file(here):
+    with pytest.raises(UserError, match="--json FILE"):
+        engine.run(Step("onnx", ("check.py", "m", "--json", "-")))
+
+
 def test_the_log_of_a_job_that_its_node_could_not_write_is_missed(here, monkeypatch):
     monkeypatch.setattr(following, "PATIENCE_SECONDS", 1.0)
     script = here / "lost.sh"
