@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FrameType
 
@@ -21,6 +22,8 @@ from isomer.progress import say
 EXIT_CODES = {signal.SIGINT: EXIT_INTERRUPTED, signal.SIGTERM: 0}
 PATIENCE_SECONDS = 8.0  # of the ten that a signal leaves
 SLURM_PATIENCE_SECONDS = 25.0  # of thirty
+# in which a SIGTERM is the one before: Slurm sends it to all processes, and a container's starter passes its own on
+REPEATED_SECONDS = 1.0
 
 
 def patience() -> float:
@@ -35,6 +38,7 @@ class Interruption:
         self.exit_code: int | None = None
         self._before: dict = {}
         self._at_once = False
+        self._first = 0.0  # when this process was sent a signal
         self._patience: threading.Timer | None = None
 
     @property
@@ -78,7 +82,10 @@ class Interruption:
             self._patience.cancel()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        self._first = self._first or time.monotonic()
         if self.requested:
+            if number == signal.SIGTERM and time.monotonic() - self._first < REPEATED_SECONDS:
+                return
             sys.exit(self.exit_code)
         self.exit_code = EXIT_CODES[signal.Signals(number)]
         if self._at_once:
