@@ -15,6 +15,7 @@ from picture import decoded
 from urllib3.exceptions import HTTPError
 from video import SILENCE_SECONDS, Frame
 
+from isomer import progress
 from isomer.errors import UserError
 from isomer.fetching.errors import of_request, of_status, shown
 
@@ -59,6 +60,8 @@ def fetch(url: str, scratch: Path) -> Frame | IO[bytes] | None:
 
 def _file(answer: requests.Response, scratch: Path) -> IO[bytes]:
     """All that comes; of a connection that is cut, the part that came: the video then ends in the middle."""
+    size = int(answer.headers["Content-Length"])
+    progress.say(f"fetching all {size / 1e6:.1f} MB first: this host sends no ranges")
     scratch.mkdir(parents=True, exist_ok=True)
     stream = tempfile.TemporaryFile(dir=scratch)  # noqa: SIM115 (closed by the video)
     with contextlib.suppress(HTTPError):
