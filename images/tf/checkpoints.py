@@ -62,6 +62,11 @@ class Checkpoints:
             self._manager.save(checkpoint_number=step)
         self._saved_at = time.monotonic()
 
+    def close(self) -> None:
+        """Remove what a process that writes to nowhere has written."""
+        if self._elsewhere:
+            self._elsewhere.cleanup()
+
     def _tidy(self) -> None:
         """Remove what a kill in the middle of writing has left behind."""
         listed = {Path(one).name for one in self._manager.checkpoints}

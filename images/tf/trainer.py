@@ -34,6 +34,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from isomer import training
 from isomer.errors import EXIT_INTERRUPTED, ProcessLost, UserError
+from isomer.interruption import KEPT
 from isomer.stream import Stream
 from isomer.training import LOG_STEPS, TrainLog
 
@@ -64,9 +65,11 @@ def train(job: Job) -> None:
     except tf.errors.InvalidArgumentError as error:
         raise training_.explained(error) from error
     except ProcessLost as error:
+        # all may have been asked to stop, and the other was a little faster
+        code = job.interruption.exit_code
+        print(f"error: {error}" if code is None else KEPT, file=sys.stderr, flush=True)
         # TensorFlow's server would first wait half a minute for the one that is gone
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        os._exit(error.exit_code)
+        os._exit(error.exit_code if code is None else code)
 
 
 @contextlib.contextmanager
@@ -112,6 +115,12 @@ class Training:
                     break
         if job.place.first:
             self._finish()
+        self._agree(False, None)
+        if not job.place.first:
+            # the first one's server is all others': one that outlived it by a moment would speak of a lost connection
+            self.checkpoints.close()
+            sys.stderr.flush()
+            os._exit(0)
 
     def explained(self, error: tf.errors.InvalidArgumentError) -> Exception:
         """What was wrong with the step that failed: the loss, or a picture."""

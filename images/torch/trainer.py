@@ -39,6 +39,7 @@ def train(job: Job) -> None:
         _train(job, where)
         return
     except ProcessLost:
+        job.interruption.leave()  # all were asked to stop, and the other was a little faster
         raise
     except UserError as error:
         # one that a loader process raised arrives with that process's traceback in front
@@ -134,5 +135,6 @@ def _quieten() -> None:
     """Leave out what Lightning says to those who write training code."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     # the stream of pictures goes on by itself; how many processes read, and what is frozen, is the user's choice
-    for message in ("dataloader is not resumable", "does not have many workers", "treespec", "in eval mode", "`srun`"):
+    unasked = ("dataloader is not resumable", "does not have many workers", "worker processes in total", "treespec")
+    for message in (*unasked, "in eval mode", "`srun`"):
         warnings.filterwarnings("ignore", f".*{message}.*")

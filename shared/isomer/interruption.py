@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM during training: they wait for the end of a step, so that it can be saved.
 
-A step that takes too long is given up: who sent the signal kills after ten seconds (Slurm after thirty, its KillWait), and
-the last checkpoint is a minute old at most. After that SIGTERM, with which schedulers and container engines take a machine back, has been obeyed as
-asked: exit code 0. A run that is not at its end says so in run.json. Ctrl-C is a person's, and ends as shells count it.
+A step that takes too long is given up: who sent the signal kills after ten seconds (Slurm after thirty, its KillWait),
+and the last checkpoint is a minute old at most. After that SIGTERM, with which schedulers and container engines take a
+machine back, has been obeyed as asked: exit code 0. A run that is not at its end says so in run.json. Ctrl-C is a
+person's, and ends as shells count it.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from slurm_cluster import Cluster, wait
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
 from tiny import PICTURES, SIDE, ImageScripts, make_tiny
 
 from isomer.errors import EXIT_LOST
@@ -133,6 +135,9 @@ def test_stopped_by_slurm_it_goes_on_as_if_it_had_not_been(slurm, image):
     assert _timeless(others) == _timeless(image.folder("unbroken").metrics())
     seconds = [line["seconds"] for line in run.metrics()]
     assert seconds == sorted(seconds)
+    curves, unbroken = (_curves(image.folder(name)) for name in ("stopped", "unbroken"))
+    assert curves.pop("restarts") == [(step, 1)]
+    assert curves == unbroken
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -186,6 +191,24 @@ def _process(slurm: Cluster, rank: int) -> int:
         if str(WATCHED) in words and words[0] == sys.executable:
             found[pid] = int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
     return next(pid for pid, parent in found.items() if parent not in found)
+
+
+def _curves(run: RunFolder) -> dict[str, list[tuple[int, float]]]:
+    """The losses, qualities and restarts of a run, as TensorBoard's own reader shows them."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    for folder in (run.tensorboard, *run.tensorboard.glob("*/")):
+        reader = EventAccumulator(str(folder), size_guidance={"scalars": 0, "tensors": 0})
+        reader.Reload()
+        names = reader.Tags()
+        for name in (*names["scalars"], *names["tensors"]):
+            key = "/".join([*folder.relative_to(run.tensorboard).parts, name])
+            if name in names["scalars"]:
+                points = [(event.step, event.value) for event in reader.Scalars(name)]
+            else:
+                points = [(event.step, float(make_ndarray(event.tensor_proto))) for event in reader.Tensors(name)]
+            if not any(word in name for word in ("per_second", "time", "epoch")):
+                found[key.removeprefix("train/") if name == "restarts" else key] = points
+    return found
 
 
 def _timeless(lines: list[dict]) -> list[dict]:
