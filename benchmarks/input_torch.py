@@ -31,6 +31,7 @@ import models
 import torch
 import torchvision_reference as reference
 from data import TrainingPictures
+from photographs import photographs
 from rich.console import Console
 from rich.table import Table
 from torch.utils.data import default_collate
@@ -50,7 +51,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = Table("torchvision's", "ours", "torchvision", "and its resizing", "from files", "from memory", "ratios")
     with tempfile.TemporaryDirectory() as folder:
-        split = reference.photographs(Path(folder) / "photographs", COUNT, HEIGHT, WIDTH).split("train")
+        split = photographs(Path(folder) / "photographs", COUNT, HEIGHT, WIDTH).split("train")
         for stock, own in PAIRS:
             rates = measure(split, stock, own)
             ratios = [rate / rates[1] for rate in rates[2:]]

@@ -7,9 +7,7 @@ train.py (loader), engine.py (loop). Written anew here, because those scripts ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
@@ -17,8 +15,7 @@ from torchvision import tv_tensors
 from torchvision.models import detection
 from torchvision.transforms import v2
 
-from isomer.dataset import canonical, shapes
-from isomer.dataset.canonical import Box, Picture, Split
+from isomer.dataset.canonical import Split
 
 MEAN = (123.0, 117.0, 104.0)
 AUGMENTATIONS = {
@@ -84,27 +81,6 @@ def stepper(name: str, size: int, classes: int, device: torch.device) -> Callabl
         return value
 
     return step
-
-
-def photographs(folder: Path, count: int, height: int, width: int) -> canonical.Dataset:
-    """A dataset of drawn shapes as JPEG pictures of a camera's size, in `train`; a few of them in `val`."""
-    (folder / canonical.IMAGES).mkdir(parents=True)
-    pictures = []
-    for index in range(count):
-        drawing = shapes.draw(0, "train", index)
-        down, right = (side / old for side, old in zip((height, width), drawing.pixels.shape[:2], strict=True))
-        name = f"{index:05}.jpg"
-        image = Image.fromarray(drawing.pixels).resize((width, height), Image.Resampling.BICUBIC)
-        # a camera's noise, without which a JPEG is smaller and faster to decode than a photograph
-        noise = np.random.default_rng(index).normal(0, 6, (height, width, 3))
-        noisy = (np.asarray(image) + noise).clip(0, 255).astype(np.uint8)
-        Image.fromarray(noisy).save(folder / canonical.IMAGES / name, quality=90)
-        boxes = [
-            Box(box.category, box.x * right, box.y * down, box.width * right, box.height * down)
-            for box in drawing.boxes
-        ]
-        pictures.append(Picture(0, name, width, height, tuple(boxes)))
-    return canonical.write(folder, shapes.CLASSES, {"train": tuple(pictures), "val": tuple(pictures[:1])}, {})
 
 
 def _collate(batch: list[tuple]) -> tuple:

@@ -49,6 +49,7 @@ import watch
 from cluster import Place
 from job import Job
 from module import TrainingModule
+from photographs import photographs
 from rich.console import Console
 from rich.table import Table
 
@@ -157,7 +158,7 @@ def main() -> None:
     trainer.Watch = Turns
     with tempfile.TemporaryDirectory() as folder:
         volume = Volume(Path(folder))
-        dataset = reference.photographs(volume.datasets / "photographs", COUNT, HEIGHT, WIDTH)
+        dataset = photographs(volume.datasets / "photographs", COUNT, HEIGHT, WIDTH)
         for model, augment in itertools.product(flags.model or [MODEL], flags.augment or PRESETS):
             options = Train(
                 data=dataset.name,

@@ -79,13 +79,15 @@ def lay_out(target: Path) -> Nav:
 
 
 def pages() -> list[Path]:
-    """README.md, the guides, the images' guides; the road first, since it is what newcomers look for."""
+    """README.md, the guides, the images' guides, the benchmarks' pages; the road first, since it is what newcomers
+    look for."""
     others = sorted(path for path in FOLDER.rglob("*.md") if path != ROAD)
     return [
         project.ROOT / "README.md",
         ROAD,
         *(project.IMAGES / name / "README.md" for name in project.images()),
         *others,
+        *sorted((project.ROOT / "benchmarks").glob("*.md")),
     ]
 
 

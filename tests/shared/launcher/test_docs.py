@@ -48,7 +48,7 @@ def contents(nav: docs.Nav) -> list[str]:
 def test_every_guide_and_every_module_has_a_page(tmp_path, root):
     listed = contents(docs.lay_out(tmp_path))
     guides = {"README.md", *(f"images/{name}/README.md" for name in project.images())}
-    guides |= {str(path.relative_to(root)) for path in (root / "docs").rglob("*.md")}
+    guides |= {str(path.relative_to(root)) for part in ("docs", "benchmarks") for path in (root / part).rglob("*.md")}
     modules = set((root / "shared" / "isomer").rglob("*.py"))
     assert guides <= set(listed) and len(set(listed) - guides) == len(modules)
     assert [page for page in listed if not (tmp_path / page).is_file()] == []
