@@ -33,8 +33,7 @@ from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from isomer import training
-from isomer.errors import EXIT_INTERRUPTED, ProcessLost, UserError
-from isomer.interruption import KEPT
+from isomer.errors import EXIT_INTERRUPTED, GOES_ON, ProcessLost, UserError
 from isomer.stream import Stream
 from isomer.training import LOG_STEPS, TrainLog
 
@@ -67,7 +66,7 @@ def train(job: Job) -> None:
     except ProcessLost as error:
         # all may have been asked to stop, and the other was a little faster
         code = job.interruption.exit_code
-        print(f"error: {error}" if code is None else KEPT, file=sys.stderr, flush=True)
+        print(f"error: {error}" if code is None else GOES_ON, file=sys.stderr, flush=True)
         # TensorFlow's server would first wait half a minute for the one that is gone
         os._exit(error.exit_code if code is None else code)
 
