@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PosixPath
 from typing import Any
 
+from isomer import answers
 from isomer.errors import UserError
 from isomer.files import sha256_of_file
 from isomer.volume import Volume
@@ -67,6 +69,11 @@ class Step:
 
     def writes(self) -> list[Output]:
         return [item for item in self._paths() if isinstance(item, Output)]
+
+    @property
+    def is_answer(self) -> bool:
+        """Whether what it prints is the answer that --json asks for, and all else that it says goes elsewhere."""
+        return ("--json", str(answers.STDOUT)) in itertools.pairwise(map(str, self.argv))
 
     def _paths(self) -> list[Path]:
         return [item for item in (*self.argv, *self.env.values()) if isinstance(item, Path)]

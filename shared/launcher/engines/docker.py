@@ -223,7 +223,7 @@ def run(step: Step) -> int:
     return process.run(
         made,
         foreground=_has_terminal(),
-        answers_here=True,
+        answers_here=step.is_answer,
         ask_to_stop=lambda: interrupt(name),
         on_stop=lambda: remove(name),
     )

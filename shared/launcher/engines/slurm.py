@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from isomer import answers, files
+from isomer import files
 from isomer.errors import UserError
 from isomer.manners import is_quiet
 from isomer.progress import VARIABLE as LOG_SECONDS
@@ -207,7 +207,7 @@ def _refuse(step: Step) -> None:
     """What no job can do."""
     if step.tests:
         raise UserError("--engine slurm: the tests run in the docker and venv engines")
-    if ("--json", str(answers.STDOUT)) in itertools.pairwise(map(str, step.argv)):
+    if step.is_answer:
         raise UserError("--engine slurm: a job has one log for all that it says; name a file: --json FILE")
     if step.camera or step.screen or step.port:
         what = "a camera" if step.camera else "a screen" if step.screen else "a page for a browser"

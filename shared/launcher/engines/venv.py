@@ -201,4 +201,4 @@ def shown(step: Step) -> str:
 def run(step: Step) -> int:
     made = command(step)
     process.show(made)
-    return process.run(made, foreground=step.program != "python", answers_here=True)
+    return process.run(made, foreground=step.program != "python", answers_here=step.is_answer)

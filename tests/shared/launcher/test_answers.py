@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -49,6 +50,15 @@ def test_of_all_commands_only_the_step_writes_to_standard_output(capfd):
     assert "engine: venv" in captured.err and "environment made" in captured.err
 
 
+def test_of_a_verb_s_steps_only_one_that_answers_prints_there(monkeypatch, venv_engine):
+    printed = []
+    monkeypatch.setattr(process, "run", lambda *_, answers_here, **__: printed.append(answers_here) or 0)
+    with answers.alone(answers.STDOUT):
+        venv_engine.run(Step("torch", ("train.py", "--data", "shapes")))
+        venv_engine.run(Step("onnx", ("parity.py", "--data", "shapes", "--json", "-")))
+    assert printed == [False, True]
+
+
 def test_a_container_gets_no_terminal_which_would_mix_the_answer_with_the_rest(monkeypatch):
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
@@ -61,3 +71,12 @@ def test_it_is_the_same_flag_everywhere():
     having = [cls for cls in classes if isinstance(cls, type) and "json" in cls.__dataclass_fields__]
     assert len(having) > 9
     assert {cls.__dataclass_fields__["json"] for cls in having} == {flags.Json.__dataclass_fields__["json"]}
+
+
+def test_the_readme_names_the_verbs_that_have_it(root):
+    import tasks
+
+    verbs = tasks.namespace.task_names
+    having = {name for name in verbs if "json" in {item.name for item in tasks.namespace[name].body.flag_items}}
+    words = (root / "README.md").read_text().partition("that programs want (")[2].partition(")")[0]
+    assert set(re.findall("`([a-z-]+)`", words)) == having
