@@ -14,9 +14,10 @@ from typing import Any
 from invoke import Context, Exit, Task
 
 from isomer import answers, flags, manners
-from isomer.errors import EXIT_INTERRUPTED, EXIT_USAGE, GOES_ON, UserError
+from isomer.errors import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, GOES_ON, UserError
 from launcher import process, project
 from launcher.step import StepInterrupted, among, existing, name_or_path, writable
+from launcher.steps import StepFailed
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def make(
         except UserError as error:
             if manners.is_verbose():
                 traceback.print_exc()
-            raise Exit(f"error: {error}", code=error.exit_code) from None
+            # a step has said its own error; of several it is said which one ended it all
+            said = isinstance(error, StepFailed) and error.exit_code in (EXIT_FAILED, EXIT_USAGE) and not goes_on
+            raise Exit(None if said else f"error: {error}", code=error.exit_code) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             raise Exit(f"error: {error.strerror or error}{where}", code=EXIT_USAGE) from None

@@ -234,3 +234,20 @@ def test_an_interrupted_step_has_said_what_becomes_of_it_but_not_of_those_around
         call(verb, **words[verb])
     assert stopped.value.code == 130
     assert (says is None) == (stopped.value.message is None) and (says or "") in (stopped.value.message or "")
+
+
+@pytest.mark.parametrize(
+    ("verb", "code", "says"),
+    [
+        ("report", 2, None),  # its own sentence stands above
+        ("report", 1, None),
+        ("report", 137, "report.py (onnx) ended with exit code 137"),
+        ("pipeline", 2, "ended with exit code 2"),
+    ],
+)
+def test_what_a_step_has_said_is_not_said_twice(commands, venv_engine, monkeypatch, verb, code, says):
+    monkeypatch.setattr("launcher.process.run", lambda *_, **__: code)
+    with pytest.raises(Exit) as stopped:
+        call(verb)
+    assert stopped.value.code == code
+    assert (says is None) == (stopped.value.message is None) and (says or "") in (stopped.value.message or "")
