@@ -21,11 +21,13 @@ from launcher.engines import venv
 from launcher.slurm import array, probe, queue, runtimes, site
 from launcher.slurm.batch import Launch
 
-# What train.py leaves behind, with its own name in each file; it waits until as many as WAIT_FOR have begun, and goes
-# on where it was. A learning rate of 0.5 fails, one of 0.25 is killed once.
+# What train.py leaves behind, with its own name in each file; it waits until as many as WAIT_FOR have begun, goes on
+# where it was, and saves when it is sent TERM. A learning rate of 0.5 fails, one of 0.25 is killed once.
 TRAINER = """
 import json, os, pathlib, signal, sys, time
 words = sys.argv[1:]
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
 name, lr = (words[words.index(flag) + 1] for flag in ("--run", "--lr"))
 volume = pathlib.Path(os.environ["ISOMER_DATA"])
 run = volume / "runs" / name
@@ -50,6 +52,9 @@ for step in range(steps + 1, 6):
         os.kill(os.getpid(), signal.SIGKILL)
     print(f"train {name}: {step}/5 images  4.0/s  1 s left  loss 1.0", flush=True)
     time.sleep(float(os.environ.get("STEP", 0.02)))
+    if asked:
+        print("stopped, saved", flush=True)
+        sys.exit()
 task = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
 restarts = int(os.environ.get("SLURM_RESTART_COUNT", 0))
 record = {"state": "done", "run": name, "task": task, "restarts": restarts, "node": os.environ["SLURMD_NODENAME"]}
@@ -183,6 +188,28 @@ def test_a_killed_task_starts_again_alone(volume, stand_in, slurm):
     run(grid="lr=0.1,0.2,0.25")
     assert [record(volume, f"shapes-torch-lr{lr}")["restarts"] for lr in ("0.1", "0.2", "0.25")] == [0, 0, 1]
     lines = (volume.runs / "shapes-torch-lr0.25" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
+
+
+def test_a_task_whose_time_is_up_saves_and_starts_again_alone(volume, stand_in, slurm, monkeypatch):
+    monkeypatch.setenv("WAIT_FOR", "3")
+    monkeypatch.setenv("STEP", "0.7")
+    shown, told = array.Board.show, []
+
+    def warn(board, open_):
+        shown(board, open_)
+        logs = [volume.runs / one.run / "metrics.jsonl" for one in open_]
+        if not told and len(open_) == 3 and all(path.is_file() for path in logs):
+            # what Slurm sends before a time limit; the last task has the array's own number
+            told.append(slurm.run(["scancel", "--batch", "--signal=USR1", open_[-1].identity]))
+
+    monkeypatch.setattr(array.Board, "show", warn)
+    run(grid="lr=0.1,0.2,0.3")
+    names = [f"shapes-torch-lr{lr}" for lr in ("0.1", "0.2", "0.3")]
+    assert [record(volume, name)["restarts"] for name in names] == [0, 0, 1]
+    (log,) = (volume.runs / names[2] / "slurm").glob("*.log")
+    assert "stopped, saved" in log.read_text() and "starts again, number 1 (time limit)" in log.read_text()
+    lines = (volume.runs / names[2] / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3, 4, 5]
 
 
