@@ -36,6 +36,8 @@ class Site:
     gpus_per_node: int | None = flag(None, "GPUs of each node; a training takes them all", least=0)
     modules: str | None = flag(None, "modules to load, with commas")
     runtime: str | None = flag(None, "what the environment on the nodes is", choices=("venv", "pyxis", "apptainer"))
+    archives: str | None = flag(None, "folder of the images' archives, for pyxis and apptainer")
+    shared: str | None = flag(None, "folders that all nodes see, with commas")
 
 
 @dataclass(frozen=True, kw_only=True)

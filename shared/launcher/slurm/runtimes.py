@@ -96,11 +96,11 @@ class Container:
         """
         if self.is_ready(image, device):
             return
-        folder, wanted = self.folder(), self.archive(image).name
+        folder = self.folder()
         stale = [path.name for path in archives.others(image, folder) if path.suffix in self.suffixes]
         said = f"{stale[-1]} is of other files than those here" if stale else f"there is none of {image}"
         raise UserError(
-            f"no {wanted} in {folder} ({self.site.where('archives')}), {said}: "
+            f"no {archives.name(image, '')} for {self.site.runtime} in {folder} ({self.site.where('archives')}), {said}: "
             f"`./inv build --archive {folder} --image {image}` on a machine with Docker writes it"
         )
 

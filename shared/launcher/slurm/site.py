@@ -105,8 +105,10 @@ def read(source: Path, flags: Flags) -> Site:
         values[names[key].name] = _checked(f"{source}: {key}", names[key].type, value)
     typed = {item.name: getattr(flags, item.name, None) for item in fields(Site)}
     typed = {name: value for name, value in typed.items() if value is not None}
-    if "modules" in typed:
-        typed["modules"] = tuple(word for word in typed["modules"].split(",") if word)
+    for name in {"modules", "shared"} & typed.keys():
+        typed[name] = tuple(word for word in typed[name].split(",") if word)
+    if "archives" in typed:
+        typed["archives"] = Path(typed["archives"]).expanduser()
     made = Site(source, frozenset(typed), **{**values, **typed})
     if made.runtime not in RUNTIMES:
         raise UserError(f"{made.where('runtime')}: {known('runtime', made.runtime, RUNTIMES)}")

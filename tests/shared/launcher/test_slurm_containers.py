@@ -308,6 +308,13 @@ def test_a_missing_or_stale_archive(settings):
     assert archives.name(IMAGE, archives.TAR) in runtime.describe(IMAGE)
 
 
+def test_the_sites_folders_can_be_typed(settings, tmp_path):
+    made = site.load(Flags(runtime="pyxis", archives=str(tmp_path / "others"), shared="/home,/scratch"))
+    assert (made.archives, made.shared) == (tmp_path / "others", ("/home", "/scratch"))
+    with pytest.raises(UserError, match=r"others \(--archives\), there is none of torch"):
+        runtimes.Container.prepare(runtimes.of(made), IMAGE, "cpu")
+
+
 def test_a_site_that_says_no_folder_of_archives(settings):
     runtime = runtimes.of(dataclasses.replace(settings, archives=None))
     assert not runtime.is_ready(IMAGE, "cpu") and "no archive" in runtime.describe(IMAGE)
