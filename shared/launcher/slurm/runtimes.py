@@ -100,8 +100,8 @@ class Container:
         stale = [path.name for path in archives.others(image, folder) if path.suffix in self.suffixes]
         said = f"{stale[-1]} is of other files than those here" if stale else f"there is none of {image}"
         raise UserError(
-            f"no {archives.name(image, '')} for {self.site.runtime} in {folder} ({self.site.where('archives')}), {said}: "
-            f"`./inv build --archive {folder} --image {image}` on a machine with Docker writes it"
+            f"no {archives.name(image, '')} for {self.site.runtime} in {folder} ({self.site.where('archives')}), "
+            f"{said}: `./inv build --archive {folder} --image {image}` on a machine with Docker writes it"
         )
 
     def is_ready(self, image: str, device: str) -> bool:
