@@ -95,6 +95,7 @@ class Training:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.learner: Learner | None = None
+        self._seconds_a_step: float | None = None
 
     def run(self) -> None:
         """From where the run is to its end."""
@@ -114,11 +115,12 @@ class Training:
                     break
         if job.place.first:
             self._finish()
-        self._agree(False, None)
-        if not job.place.first:
-            # the first one's server is all others': one that outlived it by a moment would speak of a lost connection
+        if job.place.workers > 1:
+            # all at the same moment: TensorFlow's server would speak at length of the one that it lost
+            with contextlib.suppress(*LOST):  # the other was faster, and all is done
+                self._agree(False, None)
             self.checkpoints.close()
-            sys.stderr.flush()
+            sys.stdout.flush()
             os._exit(0)
 
     def explained(self, error: tf.errors.InvalidArgumentError) -> Exception:
@@ -162,7 +164,8 @@ class Training:
                 if place.first:
                     job.run.update(weights_from=facts)
             freeze(core.model, job.options.freeze)
-            if place.parts > 1:
+            # between CPUs the hundreds of small messages of a step would take longer than the step
+            if place.parts > 1 and self.where == "gpu":
                 synchronise_norms(core.model)
             config = schedule.configure(job.plan, job.recipe, options)
             self.learner = Learner(
@@ -189,7 +192,6 @@ class Training:
             summary_dir=self._boards[0] if boards else None,
             eval_summary_dir=self._boards[1] if boards else None,
         )
-        self._seconds_a_step: float | None = None
 
     def _mark(self) -> None:
         """Show in TensorBoard where the run has been started again; what was drawn after the checkpoint comes anew."""
@@ -247,11 +249,9 @@ class Training:
                 job.interruption.leave()
 
     def _steps_a_loop(self, step: int) -> int:
-        """Steps until the next look at signals, up to where the next line of the log is due.
-
-        The processes of a cluster have to agree, and do so after every step.
-        """
-        if self._seconds_a_step is None or self.job.place.workers > 1:
+        """Steps until the next look at signals, up to where the next line of the log is due; in all processes of a
+        cluster as many, for they have agreed on how long one takes."""
+        if self._seconds_a_step is None:
             return 1
         return min(max(int(LOOP_SECONDS / self._seconds_a_step), 1), LOG_STEPS - step % LOG_STEPS)
 
@@ -284,12 +284,14 @@ class Training:
         training.finish(self.job.run, steps, self.evaluator.best_weights, best, device=where, versions=versions)
 
     def _agree(self, wish: bool, code: int | None) -> tuple[bool, int | None]:
-        """Whether any process of the cluster has the wish, and the exit code that one was asked for, if any."""
+        """Whether any process of the cluster has the wish, and the exit code that one was asked for, if any; from now on
+        a step takes all of them as long."""
         if self.job.place.workers == 1:
             return wish, code
-        mine = tf.constant([wish, code is not None, bool(code)], tf.float32)
+        mine = tf.constant([wish, code is not None, bool(code), self._seconds_a_step or 0.0], tf.float32)
         each = self.strategy.experimental_distribute_values_from_function(lambda _: mine)
         total = self.strategy.reduce(tf.distribute.ReduceOp.SUM, each, axis=None).numpy()
+        self._seconds_a_step = self._seconds_a_step and float(total[3]) / self.job.place.workers
         return total[0] > 0, (EXIT_INTERRUPTED if total[2] else 0) if total[1] else None
 
 
