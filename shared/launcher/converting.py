@@ -8,7 +8,7 @@ from typing import Any
 
 from isomer.errors import UserError
 from isomer.flags import Assemble, to_argv
-from launcher import project, steps
+from launcher import engines, project, steps
 from launcher.step import script
 from launcher.verbs import Parsed
 
@@ -24,6 +24,9 @@ def run(engine: ModuleType, convert: Parsed, around: dict[str, Any]) -> None:
     """
     name = convert.flags.name
     steps.run(engine, script(TOOLS, "identify", convert.argv))
+    if engines.is_dry(engine):
+        print("# what comes next depends on what it finds")
+        return
     typed = to_argv(Assemble, {**around, "run": name, "data": None})
     steps.run(
         engine,

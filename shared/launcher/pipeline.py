@@ -41,7 +41,7 @@ class Stage:
 def run(given: Parsed) -> None:
     options = given.flags
     state = State(
-        project.make_volume(),
+        project.volume(),
         options.data,
         tuple(project.chosen("framework", options.frameworks, project.frameworks())),
     )
@@ -55,7 +55,10 @@ def run(given: Parsed) -> None:
             catalogues.check_trainable(name, options.model, options.weights)
     stages = plan(state, given, options.gpus_per_node)
     start = time.monotonic()
-    if engine.NAME == "slurm" and not options.dry_run:
+    if options.dry_run:
+        _show(engine, stages)
+        return
+    if engine.NAME == "slurm":
         _as_jobs(stages, state)
         close(state, gap_is_limit="max_gap" in given.typed)
         return
@@ -63,6 +66,15 @@ def run(given: Parsed) -> None:
     took = _clock(time.monotonic() - start)
     print(f"\nall {len(stages)} stages are done, in {took}" if any(worked) else "\neverything is done already")
     close(state, gap_is_limit="max_gap" in given.typed)
+
+
+def _show(engine: ModuleType, stages: list[Stage]) -> None:
+    """What would be done."""
+    for number, stage in enumerate(stages, 1):
+        done = stage.is_done()
+        print(f"\n# [{number}/{len(stages)}] {stage.name}{': done already' if done else ''}", flush=True)
+        if not done:
+            steps.run(engine, *stage.steps)
 
 
 def plan(state: State, given: Parsed, gpus_per_node: int | None = None) -> list[Stage]:

@@ -35,7 +35,8 @@ def run(engine: ModuleType, *steps: Step) -> None:
     """
     for step in steps:
         engines.check_device(engine, step.device)
-        project.make_volume()
+        if not engines.is_dry(engine):
+            project.make_volume()
         engine.prepare(step.image, step.device)
         try:
             code = engine.run(step)

@@ -73,6 +73,8 @@ def choose(flags: Engine) -> ModuleType | DryRun:
 class DryRun:
     """An engine that only shows what it would do."""
 
+    IS_DRY = True
+
     def __init__(self, engine: ModuleType) -> None:
         self._engine = engine
 
@@ -86,6 +88,11 @@ class DryRun:
     def run(self, step: Step) -> int:
         print(self._engine.shown(step), flush=True)
         return 0
+
+
+def is_dry(engine: ModuleType | DryRun) -> bool:
+    """Whether an engine only shows what it would do (--dry-run)."""
+    return getattr(engine, "IS_DRY", False)
 
 
 def _refuse_site(flags: Site, engine: str) -> None:
