@@ -154,6 +154,11 @@ def _check_batch(options: Train, devices: int) -> None:
             f"--batch {options.batch} is the pictures of a step over all devices and nodes; {devices} devices and "
             f"--accumulate {options.accumulate} cannot divide it evenly: give --batch {near}"
         )
+    if devices > 1 and options.batch // parts < 2:
+        raise UserError(
+            f"--batch {options.batch} leaves batch normalisation nothing to average over: give 2 or more for "
+            "each device, node and accumulated batch"
+        )
 
 
 def _read(text: str) -> tuple[int, int]:

@@ -284,8 +284,10 @@ class Training:
         training.finish(self.job.run, steps, self.evaluator.best_weights, best, device=where, versions=versions)
 
     def _agree(self, wish: bool, code: int | None) -> tuple[bool, int | None]:
-        """Whether any process of the cluster has the wish, and the exit code that one was asked for, if any; from now on
-        a step takes all of them as long."""
+        """Whether any process of the cluster has the wish, and the exit code that one was asked for, if any.
+
+        From then on all reckon with the same time for a step.
+        """
         if self.job.place.workers == 1:
             return wish, code
         mine = tf.constant([wish, code is not None, bool(code), self._seconds_a_step or 0.0], tf.float32)
@@ -296,7 +298,7 @@ class Training:
 
 
 def synchronise_norms(model: tf_keras.Model) -> None:
-    """Let batch norms average over the pictures of all devices: as one device would, with the whole step."""
+    """Let batch norms average over the pictures of all GPUs: as one would, with the whole step."""
     for layer in model.submodules:
         if isinstance(layer, tf_keras.layers.BatchNormalization):
             layer.synchronized, layer.fused = True, False
