@@ -12,6 +12,7 @@ from typing import Any
 
 from isomer import files, session
 from isomer.errors import UserError, known
+from isomer.flags import option
 from isomer.run import RunFolder
 from isomer.volume import Volume, check_name
 
@@ -125,6 +126,16 @@ def _outcome(run: RunFolder, planned: Planned) -> Outcome:
         problem=record.get("problem"),
         log=log,
     )
+
+
+def spelled(value: Any) -> str:
+    """A setting for people: a switch is on or off."""
+    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+
+
+def sentence(settings: dict[str, Any]) -> str:
+    """`--lr 0.001, --amp on`."""
+    return ", ".join(f"{option(key)} {spelled(value)}" for key, value in settings.items())
 
 
 def by_metric(found: Iterable[Outcome], metric: str) -> list[Outcome]:

@@ -172,8 +172,7 @@ def close(engine: ModuleType, volume: Volume, found: Sweep, failed: dict[str, st
     _table(found, came)
     export = f"./inv export-{found.framework} --data {found.data} --run {best.run}" if best else None
     if best:
-        settings = ", ".join(f"{option(key)} {value}" for key, value in best.settings.items())
-        say(f"best by {found.metric}: {best.run}, {best.figure(found.metric):.3f} ({settings})")
+        say(f"best by {found.metric}: {best.run}, {best.figure(found.metric):.3f} ({sweep.sentence(best.settings)})")
         say(f"export it: {export}")
     answers.give(options.json, _answer(found, came, best, export))
     if any(one.metrics for one in came):
@@ -193,7 +192,7 @@ def _table(found: Sweep, came: list[Outcome]) -> None:
     rows = [
         (
             one.run,
-            *(str(value) for value in one.settings.values()),
+            *map(sweep.spelled, one.settings.values()),
             f"{one.steps}/{one.planned_steps or '?'}",
             *(tables.figure(one.figure(key)) for key in measured),
             runs.clock(one.seconds),

@@ -75,8 +75,7 @@ def _verdict(swept: Swept) -> Verdict:
     best = sweep.best(swept.runs, swept.metric)
     if best is None:
         return Verdict(PLAIN, "No run is finished yet", [*lines, "The command that started it goes on with it."])
-    settings = ", ".join(f"{option(key)} {value}" for key, value in best.settings.items())
-    lines += [f"{best.run}: {settings}.", f"./inv export-{swept.asked.framework} --run {best.run}"]
+    lines += [f"{best.run}: {sweep.sentence(best.settings)}.", f"./inv export-{swept.asked.framework} --run {best.run}"]
     return Verdict(GOOD, f"Best {swept.metric} {words.digits(best.figure(swept.metric))}", lines)
 
 
@@ -107,11 +106,7 @@ def _runs(swept: Swept) -> Section:
 
 def _cell(value: Any) -> Cell:
     """A setting with all its digits."""
-    return Cell(_setting(value), value if _is_numeric([value]) else None)
-
-
-def _setting(value: Any) -> str:
-    return ("on" if value else "off") if isinstance(value, bool) else str(value)
+    return Cell(sweep.spelled(value), value if _is_numeric([value]) else None)
 
 
 def _values(swept: Swept, key: str) -> list[Any]:
@@ -145,7 +140,7 @@ def _curves(swept: Swept) -> Iterator[Section]:
         ]
         drawn = [chart for chart in charts if chart.series]
         if drawn and len(values) > 1:
-            marks = [(colours[value], f"{_name(key)} {_setting(value)}") for value in values]
+            marks = [(colours[value], f"{_name(key)} {sweep.spelled(value)}") for value in values]
             blocks += [Legend(marks), Charts(drawn, wide=True)]
     if blocks:
         note = "A line for each run, in the colour of its value."
@@ -176,7 +171,7 @@ def _flags(swept: Swept) -> Iterator[Section]:
 def _against(swept: Swept, measured: list[Outcome], key: str, values: list[Any]) -> Chart:
     others: dict[str, list[Outcome]] = {}
     for one in measured:
-        rest = ", ".join(f"{_name(name)} {_setting(value)}" for name, value in one.settings.items() if name != key)
+        rest = ", ".join(f"{_name(name)} {sweep.spelled(value)}" for name, value in one.settings.items() if name != key)
         others.setdefault(rest, []).append(one)
     series = []
     for (label, runs), colour in zip(others.items(), _colours(list(others)).values(), strict=True):
@@ -202,6 +197,6 @@ def _means(swept: Swept, measured: list[Outcome], key: str, values: list[Any]) -
 
 
 def _same(swept: Swept) -> Section:
-    rows = [[_name(key), _setting(value)] for key, value in swept.asked.flags.items()]
+    rows = [[_name(key), sweep.spelled(value)] for key, value in swept.asked.flags.items()]
     note = "Flags that were typed for all runs; each run's own page and its config.json have the rest."
     return Section("The same in all runs", [Table(["Flag", "Value"], rows, plain=True)], note=note)

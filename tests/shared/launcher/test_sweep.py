@@ -118,6 +118,10 @@ def test_a_zero_and_a_switch_that_is_off_reach_the_training():
     assert "--amp" not in grid.parsed({"epochs": "3"}, other).argv
 
 
+def test_a_switch_is_said_to_be_on_or_off():
+    assert sweep.sentence({"lr": 0.001, "amp": False, "balance": True}) == "--lr 0.001, --amp off, --balance on"
+
+
 def test_all_runs_are_trained_one_after_the_other_and_the_best_is_named(shapes, venv_engine, trained, capsys):
     run(epochs="2")
     done = [words for words in trained if words[1].endswith("train.py")]
