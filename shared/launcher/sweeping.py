@@ -36,7 +36,9 @@ def run(given: Parsed) -> None:
     if options.at_once and not is_slurm:
         raise UserError("--at-once is for --engine slurm: elsewhere runs go one after the other")
     planned = {one.run: grid.parsed(typed, one) for one in asked.runs}
-    found = asked if options.fresh else _going_on(volume, asked, planned)
+    found = dataclasses.replace(asked, arrays=_arrays(volume, asked.name))
+    if not options.fresh:
+        _check_same(volume, asked, planned)
     todo = [one for one in found.runs if options.fresh or not _is_done(volume, one.run)]
     say(_about(found, len(todo)))
     made = [training.step(planned[one.run], found.framework, options.gpus_per_node) for one in todo]
@@ -46,7 +48,7 @@ def run(given: Parsed) -> None:
     found.save(volume)
     failed: dict[str, str] = {}
     if todo:
-        failed = _as_array(volume, found, made, options.at_once) if is_slurm else _in_turn(engine, volume, made)
+        failed = _as_array(volume, found, made, options) if is_slurm else _in_turn(engine, volume, made)
     close(engine, volume, found, failed, options)
 
 
@@ -77,8 +79,13 @@ def _check(options: Options, one: Planned) -> None:
         model.check_freeze(asked["freeze"])
 
 
-def _going_on(volume: Volume, asked: Sweep, planned: dict[str, Parsed]) -> Sweep:
-    """The sweep with what is known of it from before.
+def _arrays(volume: Volume, name: str) -> dict[str, list[str]]:
+    """The job arrays of a sweep until now."""
+    return sweep.load(volume, name).arrays if (volume.sweeps / f"{name}.json").is_file() else {}
+
+
+def _check_same(volume: Volume, asked: Sweep, planned: dict[str, Parsed]) -> None:
+    """Refuse to go on with runs that were something else.
 
     Raises:
         UserError: a run is there with other flags, or of another dataset than there is now.
@@ -102,8 +109,6 @@ def _going_on(volume: Volume, asked: Sweep, planned: dict[str, Parsed]) -> Sweep
                 f"run {name} is there already, with other flags: {'; '.join(differences)}. Give --name for a sweep "
                 "of its own, the same flags to go on with it, or --fresh to train all of its runs anew"
             )
-    arrays = sweep.load(volume, asked.name).arrays if (volume.sweeps / f"{asked.name}.json").is_file() else {}
-    return dataclasses.replace(asked, arrays=arrays)
 
 
 def _is_done(volume: Volume, name: str) -> bool:
@@ -142,18 +147,24 @@ def _in_turn(engine: ModuleType, volume: Volume, made: list[Step]) -> dict[str, 
     return failed
 
 
-def _as_array(volume: Volume, found: Sweep, made: list[Step], at_once: int | None) -> dict[str, str]:
-    """Train the runs as tasks of a job array; why those failed that did, by run. Those in the queue are followed."""
+def _as_array(volume: Volume, found: Sweep, made: list[Step], options: Options) -> dict[str, str]:
+    """Train the runs as tasks of a job array; why those failed that did, by run. Those in the queue are followed.
+
+    Raises:
+        UserError: --fresh, and runs are in the queue.
+    """
     from launcher.engines import slurm
     from launcher.slurm import array
 
     tasks = array.queued(found, [step.run for step in made])
     missing = [step for step in made if step.run not in tasks]
+    if tasks and options.fresh:
+        raise UserError(f"--fresh: {len(tasks)} of the runs are in the queue; ./inv jobs-cancel {found.name} first")
     if tasks:
         say(f"{len(tasks)} of the runs are in the queue already")
     if missing:
         slurm.prepare(missing[0].image, missing[0].device)
-        identity = slurm.submit_array(found.name, missing, at_once)
+        identity = slurm.submit_array(found.name, missing, options.at_once)
         arrays = {**found.arrays, identity: [step.run for step in missing]}
         dataclasses.replace(found, arrays=arrays).save(volume)
         tasks |= {step.run: f"{identity}_{place}" for place, step in enumerate(missing)}

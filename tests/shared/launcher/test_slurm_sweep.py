@@ -224,6 +224,10 @@ def test_the_same_command_follows_what_is_queued_and_trains_what_is_missing(volu
     assert "2 of the runs are in the queue already" in capsys.readouterr().out
     first, second = sweep.load(volume, "shapes-torch-lr").arrays
     names = ("shapes-torch-lr0.1", "shapes-torch-lr0.2", "shapes-torch-lr0.3")
+    with pytest.raises(
+        Exit, match=r"--fresh: \d of the runs are in the queue; ./inv jobs-cancel shapes-torch-lr first"
+    ):
+        run(grid="lr=0.1,0.2,0.3", fresh=True)
     assert followed[1] == dict(zip(names, (f"{first}_0", f"{first}_1", f"{second}_0"), strict=True))
     for identity in (first, second):
         queue.cancel(identity)
