@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from importlib import metadata
+from typing import NoReturn
 
 import device
 import orbit
@@ -63,6 +64,10 @@ def train(job: Job) -> None:
         raise room.too_small(job, training_.learner) from error
     except tf.errors.InvalidArgumentError as error:
         raise training_.explained(error) from error
+    except SystemExit as error:  # all were asked to stop, and all is saved
+        if job.place.workers > 1:
+            training_.leave(int(error.code or 0))
+        raise
     except ProcessLost as error:
         # all may have been asked to stop, and the other was a little faster
         code = job.interruption.exit_code
@@ -95,6 +100,7 @@ class Training:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.learner: Learner | None = None
+        self.checkpoints: Checkpoints | None = None
         self._seconds_a_step: float | None = None
 
     def run(self) -> None:
@@ -119,9 +125,15 @@ class Training:
             # all at the same moment: TensorFlow's server would speak at length of the one that it lost
             with contextlib.suppress(*LOST):  # the other was faster, and all is done
                 self._agree(False, None)
+            self.leave(0)
+
+    def leave(self, code: int) -> NoReturn:
+        """End one of several processes: TensorFlow's own end would wait for those that were faster."""
+        if self.checkpoints:
             self.checkpoints.close()
-            sys.stdout.flush()
-            os._exit(0)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
     def explained(self, error: tf.errors.InvalidArgumentError) -> Exception:
         """What was wrong with the step that failed: the loss, or a picture."""

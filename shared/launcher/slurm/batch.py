@@ -185,7 +185,8 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
         "",
     ]
     return [
-        'note="$run/slurm/$job"  # .why: of the last restart; .begun: when this start began',
+        "# $note.why: of the last restart; .begun: when this start began; .idle: the last start made nothing",
+        'note="$run/slurm/$job"',
         'mkdir -p "$run/slurm"; touch "$note.begun"',
         "if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]]; then",
         '  ISOMER_RESTART=$(cat "$note.why" 2>/dev/null || echo "node failed or taken")',
@@ -224,15 +225,16 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
         "if [[ -n $why ]] && ! is_done; then",
         f"  if [[ ${{SLURM_RESTART_COUNT:-0}} -ge {site.restarts} ]]; then",
         f'    echo "error: $why; after {site.restarts} restarts (restarts in slurm.toml) the job ends" >&2',
-        "  elif [[ $why != preempted && ${SLURM_RESTART_COUNT:-0} -gt 0 ]] && ! has_moved; then",
+        "  elif [[ $why != preempted && -e $note.idle ]] && ! has_moved; then",
         '    echo "error: $why, and this start got no further than the one before: the job ends" >&2',
         "  else",
+        '    if has_moved; then rm -f "$note.idle"; elif [[ $why != preempted ]]; then touch "$note.idle"; fi',
         '    echo "$why" > "$note.why"; echo "job $job: $why, back into the queue"',
         '    scontrol requeue "$job" && exit 0',
         "  fi",
         "  [[ $code -eq 0 ]] && code=1",
         "fi",
-        'rm -f "$note.begun"',
+        'rm -f "$note.begun" "$note.idle"',
         f'echo "job $job {ENDED} $code ($ISOMER_NODES)"',
         "exit $code",
     ]
