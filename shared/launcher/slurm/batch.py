@@ -23,6 +23,7 @@ from launcher.slurm.site import Site
 from launcher.step import Step
 
 ENDED = "ended with exit code"  # of the last line of a job's log, by which it is known to be at its end
+IDLE_STARTS = 3  # in a row that made nothing: a fourth would not either
 
 
 @dataclass(frozen=True)
@@ -185,9 +186,9 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
         "",
     ]
     return [
-        "# $note.why: of the last restart; .begun: when this start began; .idle: the last start made nothing",
+        "# $note.why: of the last restart; .begun: when this one began; .idle: a line for each start that made nothing",
         'note="$run/slurm/$job"',
-        'mkdir -p "$run/slurm"; touch "$note.begun"',
+        'mkdir -p "$run/slurm"; touch "$note.begun" "$note.idle"',
         "if [[ ${SLURM_RESTART_COUNT:-0} -gt 0 ]]; then",
         '  ISOMER_RESTART=$(cat "$note.why" 2>/dev/null || echo "node failed or taken")',
         "  export ISOMER_RESTART",
@@ -225,10 +226,10 @@ def _resumable(step: Step, site: Site, launch: Launch, array: Array | None) -> l
         "if [[ -n $why ]] && ! is_done; then",
         f"  if [[ ${{SLURM_RESTART_COUNT:-0}} -ge {site.restarts} ]]; then",
         f'    echo "error: $why; after {site.restarts} restarts (restarts in slurm.toml) the job ends" >&2',
-        "  elif [[ $why != preempted && -e $note.idle ]] && ! has_moved; then",
-        '    echo "error: $why, and this start got no further than the one before: the job ends" >&2',
+        f'  elif [[ $why != preempted && $(wc -l <"$note.idle") -ge {IDLE_STARTS - 1} ]] && ! has_moved; then',
+        f'    echo "error: $why, and {IDLE_STARTS} starts one after the other wrote no checkpoint: the job ends" >&2',
         "  else",
-        '    if has_moved; then rm -f "$note.idle"; elif [[ $why != preempted ]]; then touch "$note.idle"; fi',
+        '    if has_moved; then : >"$note.idle"; elif [[ $why != preempted ]]; then echo >>"$note.idle"; fi',
         '    echo "$why" > "$note.why"; echo "job $job: $why, back into the queue"',
         '    scontrol requeue "$job" && exit 0',
         "  fi",

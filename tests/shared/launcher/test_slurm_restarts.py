@@ -211,4 +211,4 @@ def test_a_job_that_gets_no_further_ends(tmp_path, settings):
     training = Training(tmp_path, settings)
 
     assert training.end() == 137
-    assert "got no further than the one before" in training.said()
+    assert "3 starts one after the other wrote no checkpoint" in training.said()
