@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import secrets
 import subprocess
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from isomer import files
 from isomer.errors import UserError
 from isomer.manners import is_quiet
 from isomer.progress import VARIABLE as LOG_SECONDS
@@ -173,15 +172,16 @@ def _put(step: Step, content: str, folder: Path, after: Iterable[str] = (), ende
     """Submit a batch script, which is kept in a folder; the job's number."""
     needs = runtimes.of(settings()).needs(step.image, _device(step.device))
     folder.mkdir(parents=True, exist_ok=True)
-    # sbatch copies a script at once; it is kept under the job's number, which it has only then
-    with tempfile.NamedTemporaryFile("w", prefix="isomer-", suffix=".sh") as temporary:
-        temporary.write(content)
-        temporary.flush()
-        queue.check([temporary.name], settings())
+    # sbatch copies a script at once. It is kept under the job's number, known only then; a full disk is met before
+    made = folder / f".{secrets.token_hex(4)}.sh"
+    try:
+        made.write_text(content)
+        queue.check([str(made)], settings())
         probe.check(step, settings(), _gpus(step), needs, lock_of(step.image, step.device))
-        identity = queue.submit([temporary.name], settings(), after, ended)
-    kept = folder / f"{identity}.sh"
-    files.write_text(kept, content)
+        identity = queue.submit([str(made)], settings(), after, ended)
+        kept = made.rename(folder / f"{identity}.sh")
+    finally:
+        made.unlink(missing_ok=True)
     if not is_quiet():
         say(f"$ sbatch {kept}")
     return identity

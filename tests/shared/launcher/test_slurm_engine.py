@@ -134,6 +134,22 @@ def test_a_volume_that_the_nodes_do_not_see_is_found_before_the_job(here, monkey
         subprocess.run(["umount", hidden], check=True)
 
 
+def test_on_a_full_volume_nothing_is_submitted(here, monkeypatch):
+    full = here / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", full], check=True)
+    try:
+        monkeypatch.setenv("ISOMER_DATA", str(full))
+        with pytest.raises(OSError, match="No space left"), (full / "filler").open("wb") as stream:
+            stream.write(b"0" * 100_000)
+        with pytest.raises(OSError, match="No space left"):
+            engine.run(step("true"))
+        assert queue.jobs() == []
+        assert list(full.rglob("*.sh")) == []
+    finally:
+        subprocess.run(["umount", full], check=True)
+
+
 def test_a_volume_outside_what_the_site_shares_is_refused_without_asking(here):
     (here / "slurm.toml").write_text('shared = ["/scratch"]\n')
     use()
