@@ -130,7 +130,8 @@ class Chart:
 
     fraction: y from 0 to 1; square: x from 0 to 1 too; points: marks at the values; legend: says below the title which
     curve is which; log: x is logarithmic;
-    link: of a precision-recall chart, the class whose point moves with the threshold (0 is all classes together).
+    link: of a precision-recall chart, the class whose point moves with the threshold (0 is all classes together);
+    marks: values of x with a line across.
     """
 
     title: str
@@ -143,11 +144,12 @@ class Chart:
     legend: bool = False
     log: bool = False
     link: int | None = None
+    marks: Sequence[float] = ()
 
     def to_json(self) -> str:
         keys = ("label", "x", "y", "colour", "dash")
         series = [{key: getattr(one, key) for key in keys} for one in self.series]
-        flags = {key: getattr(self, key) for key in ("x", "y", "fraction", "square", "points", "log", "link")}
+        flags = {key: getattr(self, key) for key in ("x", "y", "fraction", "square", "points", "log", "link", "marks")}
         return words.json_text({"title": self.title, "series": series, **flags})
 
 

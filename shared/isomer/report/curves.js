@@ -35,6 +35,20 @@
         u.ctx.restore();
       });
     };
+    const marks = (u) => {
+      u.ctx.save();
+      u.ctx.strokeStyle = css("var(--faint)");
+      u.ctx.setLineDash([3 * devicePixelRatio, 3 * devicePixelRatio]);
+      u.ctx.beginPath();
+      for (const mark of chart.marks) {
+        const x = u.valToPos(mark, "x", true);
+        if (x < u.bbox.left || x > u.bbox.left + u.bbox.width) continue;
+        u.ctx.moveTo(x, u.bbox.top);
+        u.ctx.lineTo(x, u.bbox.top + u.bbox.height);
+      }
+      u.ctx.stroke();
+      u.ctx.restore();
+    };
     return new uPlot({
       width: canvas.clientWidth || 300, height: chart.square ? 230 : 270,
       legend: { show: false },
@@ -52,7 +66,7 @@
         dash: series.dash ? [6, 4] : undefined, points: { show: chart.points || series.x.length < 3, size: 5 },
       }))],
       hooks: {
-        draw: [points],
+        draw: [marks, points],
         setCursor: [(u) => {
           readout.replaceChildren();
           if (u.cursor.idx == null) return;

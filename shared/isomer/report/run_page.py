@@ -17,6 +17,7 @@ from isomer.report.blocks import BAD, GOOD, PLAIN, Cell, Chart, Charts, Columns,
 from isomer.report.document import page
 from isomer.report.gallery import Detector, detections
 from isomer.run import RunFolder
+from isomer.training import RESTART
 from isomer.volume import Volume
 
 MEASURED = {"mAP": "mAP", "AP50": "AP50", "AP75": "AP75"}
@@ -145,20 +146,24 @@ def _warnings(ran: Ran) -> Iterator[str]:
 
 def _training(ran: Ran) -> Iterator[Section]:
     names, logs = [(ran.framework, 0)], [ran.log]
-    charts = [Chart("Training loss", evidence.logged(names, logs, "train", {"loss": False}), "epoch")]
+    restarts = [line for line in ran.log if line["split"] == RESTART]
+    marks = [line["epoch"] for line in restarts]
+    charts = [Chart("Training loss", evidence.logged(names, logs, "train", {"loss": False}), "epoch", marks=marks)]
     quality = [
         Series(label, series.x, series.y, place)
         for place, (key, label) in enumerate(MEASURED.items())
         for series in evidence.logged(names, logs, "val", {key: False})
     ]
     charts += [
-        Chart("Validation", quality, "epoch", fraction=True, points=True, legend=True),
+        Chart("Validation", quality, "epoch", fraction=True, points=True, legend=True, marks=marks),
         Chart("Learning rate", evidence.logged(names, logs, "train", {"lr": False}), "epoch"),
         Chart("Pictures a second", evidence.logged(names, logs, "train", {"images_per_s": False}), "epoch"),
     ]
     drawn = [chart for chart in charts if chart.series]
     if drawn:
-        yield Section("Training", [Charts(drawn, wide=True)])
+        said = "; ".join(f"step {words.whole(line['step'])} ({line['reason'] or 'restarted'})" for line in restarts)
+        note = f"Dashed: where a cluster started the job again, and why: {said}." if said else ""
+        yield Section("Training", [Charts(drawn, wide=True)], note=note)
 
 
 def _evaluation(ran: Ran, metrics: dict[str, Any]) -> Section:

@@ -39,6 +39,18 @@ def test_a_finished_run(volume, run):
     assert "toys-torch" in seen[seen.index("What was exported") :]
 
 
+def test_restarts_are_marked_and_said(volume, run):
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    about = {"split": "restart", "step": 4, "epoch": 1.5, "seconds": 3.0, "job": "12", "restart": 1}
+    lines.insert(1, json.dumps(about | {"reason": "time limit"}))
+    (run / "metrics.jsonl").write_text("\n".join(lines) + "\n")
+    html = render(read(volume, "toys-torch"))
+    drawn = charts(html)
+    assert drawn["Training loss"]["marks"] == drawn["Validation"]["marks"] == [1.5]
+    assert drawn["Learning rate"]["marks"] == []
+    assert "started the job again, and why: step 4 (time limit)." in text(html)
+
+
 def test_of_a_long_training_not_every_step_is_drawn(volume, run):
     lines = [{"step": step, "epoch": step / 100, "split": "train", "loss": 1 / step} for step in range(1, 30_001)]
     (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
