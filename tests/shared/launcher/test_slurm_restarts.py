@@ -112,13 +112,24 @@ class Training:
 @pytest.mark.slow
 def test_before_the_time_limit_it_saves_and_goes_on_by_itself(tmp_path, settings):
     limited = site.load(Flags(time_limit="1"))
-    training = Training(tmp_path, limited, nodes=2, steps=420)  # Slurm looks once in half a minute whether time is up
+    training = Training(tmp_path, limited, nodes=2, steps=700)  # Slurm looks once in half a minute whether time is up
 
     assert training.end() == 0, training.said()
     assert training.state == "done"
-    assert training.steps() == list(range(1, 421))  # none lost, none twice
+    assert training.steps() == list(range(1, 701))  # none lost, none twice
     assert "time limit, back into the queue" in training.said()
     assert any("time limit" in line for line in training.starts()[1:])
+
+
+def test_told_that_its_time_is_almost_up_it_saves_at_once(slurm, tmp_path, settings):
+    training = Training(tmp_path, settings, nodes=2)
+    training.wait(25)
+    slurm.run(["scancel", "--signal=USR1", "--batch", training.id])
+
+    assert training.end() == 0, training.said()
+    assert training.state == "done"
+    assert training.steps() == list(range(1, STEPS + 1))
+    assert "time limit" in training.starts()[-1]
 
 
 def test_preempted_it_saves_and_goes_on_when_the_nodes_are_free(slurm, tmp_path, settings):
