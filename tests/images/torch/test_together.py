@@ -81,6 +81,7 @@ def _said_by(starter: str, rank: int, port: str) -> dict[str, str]:
         return {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     values = {"PROCID": rank, "LOCALID": rank, "NTASKS": 2, "NTASKS_PER_NODE": 2, "NNODES": 1, "NODEID": 0}
     values |= {"JOB_ID": 1, "JOB_NAME": "train", "NODELIST": "127.0.0.1", "SRUN_COMM_PORT": 1}
+    values |= {"STEP_NUM_TASKS": 2, "STEP_NUM_NODES": 1, "STEP_NODELIST": "127.0.0.1"}
     return {f"SLURM_{key}": str(value) for key, value in values.items()} | {"MASTER_PORT": port}
 
 
