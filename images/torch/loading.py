@@ -13,6 +13,9 @@ from torch.utils.data import DataLoader, Sampler
 from isomer.interruption import patience
 from isomer.training import Plan
 
+# CPython 3.11 may leave a process locked that was forked while another thread began or ended: it never reads anything
+STUCK_SECONDS = 300
+STUCK = "DataLoader timed out"  # what torch says of it
 GRACE_SECONDS = 2  # that a loader outlives its parent's patience after SIGTERM
 
 
@@ -35,6 +38,7 @@ class Loading(lightning.LightningDataModule):
             sampler=Positions(self.trainer.global_step, self.plan, self.place.rank, self.share),
             num_workers=self.workers,
             worker_init_fn=_leave_signals_to_the_parent,
+            timeout=STUCK_SECONDS if self.workers else 0,
             pin_memory=self.trainer.strategy.root_device.type == "cuda",
         )
 

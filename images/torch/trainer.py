@@ -17,7 +17,7 @@ import weights
 from data import TrainingPictures
 from job import Job
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
-from loading import Loading
+from loading import STUCK, STUCK_SECONDS, Loading
 from models.base import Detector
 from module import Average, TrainingModule
 from resuming import Checkpoints, step_of
@@ -45,6 +45,11 @@ def train(job: Job) -> None:
         # one that a loader process raised arrives with that process's traceback in front
         raise UserError(str(error).rpartition("UserError: ")[2].strip()) from None
     except (RuntimeError, MemoryError, OSError) as error:
+        if STUCK in str(error):
+            raise ProcessLost(
+                f"the processes that read pictures did not answer for {STUCK_SECONDS} s: the same command goes on from "
+                "the checkpoint; with --workers 0 there are none"
+            ) from error
         said = exhaustion.loader_sentence(error)
         if said:
             raise UserError(said) from error

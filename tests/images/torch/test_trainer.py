@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 
 import exhaustion
+import loading
 import models
 import numpy as np
 import pytest
@@ -12,13 +14,14 @@ import still_norms
 import torch
 import trainer
 from cluster import Place
+from data import TrainingPictures
 from job import Job
 from PIL import Image
 from recipe import Recipe
 
 from isomer.dataset import canonical
 from isomer.dataset.canonical import Box, Picture
-from isomer.errors import UserError
+from isomer.errors import ProcessLost, UserError
 from isomer.flags import Train
 from isomer.interruption import Interruption
 from isomer.run import RunFolder, start_or_resume
@@ -37,6 +40,13 @@ def test_picture_that_a_loader_process_cannot_read_is_named_in_one_sentence(tmp_
         _train(tmp_path, dataset, dataclasses.replace(OPTIONS, workers=1, cache="none"))
     assert "\n" not in str(error.value)
     assert "Traceback" not in str(error.value)
+
+
+def test_a_loader_process_that_answers_no_more_ends_the_run_as_one_that_may_go_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(loading, "STUCK_SECONDS", 1)
+    monkeypatch.setattr(TrainingPictures, "__getitem__", lambda *_: time.sleep(60))
+    with pytest.raises(ProcessLost, match=r"did not answer .* the same command goes on from the checkpoint"):
+        _train(tmp_path, _dataset(tmp_path), dataclasses.replace(OPTIONS, workers=1))
 
 
 def test_loss_that_is_no_number_names_step_pictures_and_the_last_checkpoint(tmp_path):
