@@ -114,7 +114,7 @@ def test_two_tasks_a_node(slurm, image):
 def test_stopped_by_slurm_it_goes_on_as_if_it_had_not_been(slurm, image):
     """SIGTERM reaches all processes of both nodes at once, those that read pictures too."""
     flags = ("--steps", "12", "--eval-every", "2", "--deterministic", "--run")
-    end(srun(slurm, image, *flags, "unbroken"))
+    end(srun(slurm, image, *flags, "whole"))
     run = image.folder("stopped")
     process = srun(slurm, image, *flags, "stopped")
     under_way(run, process)
@@ -132,10 +132,10 @@ def test_stopped_by_slurm_it_goes_on_as_if_it_had_not_been(slurm, image):
     assert [(mark["step"], mark["restart"], mark["reason"]) for mark in marks] == [(step, 1, "time limit")]
     assert marks[0]["job"] != job
     others = [line for line in run.metrics() if line["split"] != "restart"]
-    assert _timeless(others) == _timeless(image.folder("unbroken").metrics())
+    assert _timeless(others) == _timeless(image.folder("whole").metrics())
     seconds = [line["seconds"] for line in run.metrics()]
     assert seconds == sorted(seconds)
-    curves, unbroken = (_curves(image.folder(name)) for name in ("stopped", "unbroken"))
+    curves, unbroken = (_curves(image.folder(name)) for name in ("stopped", "whole"))
     assert curves.pop("restarts") == [(step, 1)]
     assert curves == unbroken
 
