@@ -68,6 +68,8 @@ def slurm_with_accounts(tmp_path_factory) -> Iterator[slurm_cluster.Cluster]:
 
 
 def slurm_running(folders, accounts: bool = False) -> Iterator[slurm_cluster.Cluster]:
+    if os.environ.get("ISOMER_TEST_ENGINE") == "docker":
+        pytest.skip("jobs run in the venv engine's environments: ./inv test --engine venv")
     if lacking := slurm_cluster.missing(accounts):
         pytest.skip(lacking)
     cluster = slurm_cluster.Cluster(folders.mktemp("slurm"), os.getpid(), accounts)
