@@ -36,11 +36,11 @@ def variables(image: ImageScripts, extra: dict[str, str]) -> dict[str, str]:
     return known | {"OMP_NUM_THREADS": "1"} | extra
 
 
-def srun(slurm: Cluster, image: ImageScripts, *flags: str, tasks: int = 1, **extra: str) -> subprocess.Popen:
-    """Tasks on both nodes, each a process of one training."""
-    command = ["srun", "-N2", f"--ntasks-per-node={tasks}", sys.executable, str(WATCHED), *FLAGS, "--nodes", "2"]
+def srun(slurm: Cluster, image: ImageScripts, *flags: str, nodes: int = 2, tasks: int = 1, **extra: str):
+    """Tasks on each node, each a process of one training."""
+    command = ["srun", f"-N{nodes}", f"--ntasks-per-node={tasks}", sys.executable, str(WATCHED), *FLAGS]
     return subprocess.Popen(
-        [*command, *flags],
+        [*command, "--nodes", str(nodes), *flags],
         env={key: value for key, value in os.environ.items() if not key.startswith("SLURM_")}
         | slurm.env
         | variables(image, extra),
@@ -104,8 +104,8 @@ def test_two_nodes_learn_what_one_process_does_and_see_each_picture_once(slurm, 
 
 
 def test_two_tasks_a_node(slurm, image):
-    end(srun(slurm, image, "--steps", "2", "--eval-every", "100", "--run", "four", tasks=2))
-    run = image.folder("four")
+    end(srun(slurm, image, "--steps", "2", "--eval-every", "100", "--run", "pair", nodes=1, tasks=2))
+    run = image.folder("pair")
     assert run.record()["state"] == "done"
     assert run.config()["devices"] == 2
     assert [line["step"] for line in run.metrics()] == [1, 2, 2]
